@@ -1,0 +1,142 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::flight::Flights;
+use crate::{Bucket, Declared, Error, Limits, Provider, Result};
+
+/// An open store: a provider with its limits, as programs hold it.
+///
+/// A clone is cheap and is the same store. Dropping the last handle ends the store too, but only
+/// [`close`](Self::close) says when that is done.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+pub(crate) struct Shared {
+    provider: Arc<dyn Provider>,
+    pub(crate) limits: Limits,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) permits: Arc<Permits>,
+}
+
+impl Store {
+    /// Wraps a provider, with the contract's limits.
+    pub fn new(provider: impl Provider) -> Self {
+        Self::from_shared(Arc::new(provider))
+    }
+
+    /// Wraps a provider whose type is already erased.
+    ///
+    /// Wrap a provider once: vacancies and the count of cas handles live in the store, not in the provider.
+    #[must_use]
+    pub fn from_shared(provider: Arc<dyn Provider>) -> Self {
+        Self(Arc::new(Shared { provider, limits: Limits::default(), flights: Arc::default(), permits: Arc::default() }))
+    }
+
+    /// The same provider with lower limits (LIM-1). Buckets opened before keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if a limit is over the contract's.
+    pub fn with_limits(&self, limits: Limits) -> Result<Self> {
+        limits.check()?;
+        Ok(Self(Arc::new(Shared {
+            provider: Arc::clone(&self.0.provider),
+            limits,
+            flights: Arc::clone(&self.0.flights),
+            permits: Arc::clone(&self.0.permits),
+        })))
+    }
+
+    /// What the provider promises beyond what all of them do.
+    #[must_use]
+    pub fn declared(&self) -> Declared {
+        self.0.provider.declared()
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Opens the bucket `name`; see [`Provider::open_bucket`] for what that promises (BKT-1, BKT-2, BKT-4).
+    ///
+    /// # Errors
+    ///
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a name over the limit, and what the backend has.
+    pub async fn open_bucket(&self, name: &str) -> Result<Bucket> {
+        self.0.limits.bucket_name(name)?;
+        let backing = self.0.provider.open_bucket(name).await?;
+        Ok(Bucket::new(Arc::clone(&self.0), name, backing))
+    }
+
+    /// Lists exactly the buckets that hold at least one entry (BKT-3). Cost: linear in their number.
+    ///
+    /// # Errors
+    ///
+    /// What the backend has.
+    pub async fn buckets(&self) -> Result<Vec<String>> {
+        self.0.provider.buckets().await
+    }
+
+    /// Removes the bucket's entries and nothing else in one atomic step; an absent bucket is `Ok` (BKT-3).
+    ///
+    /// # Errors
+    ///
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a name over the limit, and what the backend has.
+    pub async fn drop_bucket(&self, name: &str) -> Result<()> {
+        self.0.limits.bucket_name(name)?;
+        self.0.provider.drop_bucket(name).await
+    }
+
+    /// Ends the store in order, after which it can be opened again at once (BKT-5, DUR-1). Handles that are left
+    /// answer [`Unavailable`](crate::ErrorKind::Unavailable); closing twice is `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// What the backend has, a failed last sync for one.
+    pub async fn close(&self) -> Result<()> {
+        self.0.provider.close().await
+    }
+
+    /// Facts about the store for people, in the order to show them.
+    ///
+    /// # Errors
+    ///
+    /// What the backend has.
+    pub async fn info(&self) -> Result<Vec<(&'static str, String)>> {
+        self.0.provider.info().await
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("declared", &self.declared()).finish_non_exhaustive()
+    }
+}
+
+/// Counts a store's live cas handles (LIM-1).
+#[derive(Default)]
+pub(crate) struct Permits(AtomicUsize);
+
+/// One live cas handle; gives its place back when dropped.
+pub(crate) struct Permit(Arc<Permits>);
+
+impl Permits {
+    pub(crate) fn take(self: &Arc<Self>, most: usize) -> Result<Permit> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| (live < most).then_some(live + 1));
+        match taken {
+            Ok(_) => Ok(Permit(Arc::clone(self))),
+            Err(live) => {
+                Err(Error::limit("this store with one more", live as u64 + 1, most as u64, "live cas handles"))
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
