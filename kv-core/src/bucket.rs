@@ -107,26 +107,54 @@ impl Bucket {
     /// # Errors
     ///
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a key, a value or the batch over its limit.
-    pub async fn set_many<K, V>(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()>
+    pub fn set_many<K, V>(
+        &self,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> impl Future<Output = Result<()>> + Send
+    where
+        K: AsRef<str> + Send,
+        V: Into<OutgoingValue>,
+    {
+        // Drained before the future begins: a future that held an iterator with closures would not be `Send` in the
+        // eyes of the compiler, and could not be spawned.
+        let listed = self.list(entries);
+        async move {
+            let limits = &self.0.store.limits;
+            let mut bytes = 0_usize;
+            let mut gathered: Vec<(K, Bytes)> = Vec::new();
+            for (key, value) in listed? {
+                let value = value.gather(limits.value_bytes).await?;
+                bytes = bytes.saturating_add(key.as_ref().len()).saturating_add(value.len());
+                limits.batch(gathered.len() + 1, bytes)?;
+                gathered.push((key, value));
+            }
+            if gathered.is_empty() {
+                return Ok(());
+            }
+            let entries: Vec<(&str, Bytes)> =
+                gathered.iter().map(|(key, value)| (key.as_ref(), value.clone())).collect();
+            self.0.backing.set_many(&entries).await
+        }
+    }
+
+    /// Takes the entries from their iterator, no more of them than a batch may hold; streams are gathered later.
+    fn list<K, V>(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<Vec<(K, OutgoingValue)>>
     where
         K: AsRef<str>,
         V: Into<OutgoingValue>,
     {
         let limits = &self.0.store.limits;
         let mut bytes = 0_usize;
-        let mut gathered: Vec<(K, Bytes)> = Vec::new();
+        let mut listed: Vec<(K, OutgoingValue)> = Vec::new();
         for (key, value) in entries {
             limits.key(key.as_ref())?;
-            let value = value.into().gather(limits.value_bytes).await?;
-            bytes = bytes.saturating_add(key.as_ref().len()).saturating_add(value.len());
-            limits.batch(gathered.len() + 1, bytes)?;
-            gathered.push((key, value));
+            let value = value.into();
+            limits.value(value.bytes_in_hand())?;
+            bytes = bytes.saturating_add(key.as_ref().len()).saturating_add(value.bytes_in_hand());
+            limits.batch(listed.len() + 1, bytes)?;
+            listed.push((key, value));
         }
-        if gathered.is_empty() {
-            return Ok(());
-        }
-        let entries: Vec<(&str, Bytes)> = gathered.iter().map(|(key, value)| (key.as_ref(), value.clone())).collect();
-        self.0.backing.set_many(&entries).await
+        Ok(listed)
     }
 
     /// Removes many entries; absent and repeated keys are passed over (BAT-2, BAT-3).

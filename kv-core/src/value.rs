@@ -144,6 +144,14 @@ impl OutgoingValue {
         Self(Content::Stream(Box::pin(stream)))
     }
 
+    /// How many bytes are there without waiting; those of a stream are not.
+    pub(crate) fn bytes_in_hand(&self) -> usize {
+        match &self.0 {
+            Content::Ready(bytes) => bytes.len(),
+            Content::Stream(_) => 0,
+        }
+    }
+
     /// Gathers the bytes, at most `limit` of them.
     pub(crate) async fn gather(self, limit: usize) -> Result<Bytes> {
         let mut source = match self.0 {

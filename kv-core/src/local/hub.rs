@@ -12,6 +12,9 @@ use crate::{Event, Events};
 /// never lags (WCH-2).
 pub const WATCH_QUEUE_EVENTS: usize = 1_024;
 
+/// Events given in a row after which a reader's task lets others run (RUN-2): as many as tokio's own budget.
+const EVENTS_A_TURN: u32 = 128;
+
 /// Fans changes out to watchers, never waiting for one of them (WCH-2).
 ///
 /// Publish inside the step that makes the change, under the key's lock, so that the order of events is the order
@@ -50,7 +53,7 @@ impl Hub {
         watchers.push(Arc::downgrade(&watcher));
         self.count.store(watchers.len(), Ordering::Release);
         drop(watchers);
-        Events::new(Subscription { hub: Arc::clone(self), watcher })
+        Events::new(Subscription { hub: Arc::clone(self), watcher, given: 0 })
     }
 
     /// Tells the watchers of `key` in `bucket`; `event` is made for each of them.
@@ -108,13 +111,28 @@ impl Hub {
 struct Subscription {
     hub: Arc<Hub>,
     watcher: Arc<Watcher>,
+    /// Events given since the reader's task last let others run.
+    given: u32,
 }
 
 impl Stream for Subscription {
     type Item = Event;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut queue = lock(&self.watcher.queue);
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.given == EVENTS_A_TURN {
+            self.given = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = self.watcher.poll(cx);
+        self.given = if polled.is_ready() { self.given + 1 } else { 0 };
+        polled
+    }
+}
+
+impl Watcher {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut queue = lock(&self.queue);
         if queue.missed > 0 {
             return Poll::Ready(Some(Event::Lagged(std::mem::take(&mut queue.missed))));
         }

@@ -1,0 +1,117 @@
+//! The records: keys and values, the same for both sides.
+
+use bytes::Bytes;
+
+use crate::client::{Client, Result};
+
+/// Different values. A prime, so that walking round any number of keys that is no multiple of it never writes the
+/// value that is stored: sled skips such writes.
+const VALUES: usize = 1_009;
+
+/// Records of one batch while filling.
+const FILL_BATCH: usize = 1_000;
+
+/// What a store holds when the measuring begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// Values of the given size.
+    Values,
+    /// Counters at `0`.
+    Counters,
+}
+
+/// Keys in a fixed shuffled order, and values.
+pub struct Data {
+    keys: Vec<String>,
+    /// One more than [`VALUES`]: the last one is what stores are filled with.
+    values: Vec<Bytes>,
+    value_bytes: usize,
+}
+
+impl Data {
+    /// Makes `records` keys, and values of `value_bytes` bytes.
+    #[must_use]
+    pub fn new(records: usize, value_bytes: usize) -> Self {
+        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let mut keys: Vec<String> = (0..records).map(|n| format!("record:{n:09}")).collect();
+        for at in (1..keys.len()).rev() {
+            keys.swap(at, (random.next() % (at as u64 + 1)) as usize);
+        }
+        let values = (0..=VALUES).map(|_| (0..value_bytes).map(|_| random.next() as u8).collect()).collect();
+        Self { keys, values, value_bytes }
+    }
+
+    /// The length of a value.
+    #[must_use]
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.value_bytes
+    }
+
+    /// The keys that belong to one of `callers` alone. Callers never meet on a key, so none writes what another
+    /// has just stored.
+    pub(crate) fn share(&self, caller: usize, callers: usize) -> &[String] {
+        let from = self.keys.len() * caller / callers;
+        let to = self.keys.len() * (caller + 1) / callers;
+        self.keys.get(from..to).unwrap_or_default()
+    }
+
+    /// The value of the `n`th write.
+    #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of values")]
+    pub(crate) fn value(&self, n: usize) -> &Bytes {
+        &self.values[n % VALUES]
+    }
+
+    /// Writes every record once.
+    pub(crate) async fn fill<C: Client>(&self, client: &C, fill: Fill) -> Result {
+        let value = match fill {
+            Fill::Values => self.values.last().cloned().unwrap_or_default(),
+            Fill::Counters => Bytes::from_static(b"0"),
+        };
+        for keys in self.keys.chunks(FILL_BATCH) {
+            let entries: Vec<(&str, Bytes)> = keys.iter().map(|key| (key.as_str(), value.clone())).collect();
+            client.set_many(entries).await?;
+        }
+        Ok(())
+    }
+}
+
+/// xorshift: the same records in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn callers_share_all_keys_and_never_meet() {
+        let data = Data::new(1_000, 4);
+        let mut seen = HashSet::new();
+        for caller in 0..64 {
+            for key in data.share(caller, 64) {
+                assert!(seen.insert(key.clone()), "two callers have {key}");
+            }
+        }
+        assert_eq!(seen.len(), 1_000);
+    }
+
+    #[test]
+    fn consecutive_writes_of_one_key_differ() {
+        let data = Data::new(10, 100);
+        for round_trip in [1, 31, 156, 1_562, 10_000, 100_000] {
+            for n in 0..3_000 {
+                assert_ne!(data.value(n), data.value(n + round_trip), "after {round_trip} writes");
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The list of engines: the only place that knows which are compiled in.
+
+use std::path::Path;
+
+use kv::{Durability, Store};
+
+use crate::client::{Raw, Result};
+use crate::raw::RawMemory;
+#[cfg(feature = "sled")]
+use crate::raw::RawSled;
+
+/// A durability class as an engine names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Class {
+    /// The word of reports and URLs.
+    pub name: &'static str,
+    /// What it promises.
+    pub durability: Durability,
+}
+
+/// An engine: our provider beside its raw driver.
+pub trait Engine {
+    /// The raw driver.
+    type Raw: Raw;
+    /// The engine's name in reports and filters.
+    const NAME: &'static str;
+    /// Its classes. All workloads run in the first one, those that write in each.
+    const CLASSES: &'static [Class];
+
+    /// The URL under which our provider opens the store in `folder`.
+    fn url(folder: &Path, class: Class) -> String;
+
+    /// Opens the raw driver's store in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// What the driver has.
+    fn open_raw(folder: &Path, class: Class) -> Result<Self::Raw>;
+
+    /// Opens our store in `folder`, with further options such as `io=inline`.
+    fn open(folder: &Path, class: Class, with: &[String]) -> impl Future<Output = Result<Store>> {
+        let mut url = Self::url(folder, class);
+        for option in with {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(option);
+        }
+        async move { Ok(kv::open(&url).await?) }
+    }
+}
+
+/// What is done with each engine.
+pub trait Visitor {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// What ends the run.
+    fn visit<E: Engine>(&mut self) -> Result;
+}
+
+/// Shows the visitor every engine that is compiled in.
+///
+/// # Errors
+///
+/// The first of the visitor's errors.
+pub fn for_each(visitor: &mut impl Visitor) -> Result {
+    visitor.visit::<Memory>()?;
+    #[cfg(feature = "sled")]
+    visitor.visit::<Sled>()?;
+    Ok(())
+}
+
+/// kv-memory beside an ordered map under a lock.
+struct Memory;
+
+impl Engine for Memory {
+    type Raw = RawMemory;
+    const NAME: &'static str = "memory";
+    const CLASSES: &'static [Class] = &[Class { name: "volatile", durability: Durability::Volatile }];
+
+    fn url(_: &Path, _: Class) -> String {
+        "memory:".to_owned()
+    }
+
+    fn open_raw(_: &Path, _: Class) -> Result<RawMemory> {
+        Ok(RawMemory::default())
+    }
+}
+
+/// kv-sled beside sled.
+#[cfg(feature = "sled")]
+struct Sled;
+
+#[cfg(feature = "sled")]
+impl Engine for Sled {
+    type Raw = RawSled;
+    const NAME: &'static str = "sled";
+    const CLASSES: &'static [Class] = &[
+        Class { name: "relaxed", durability: Durability::Volatile },
+        Class { name: "process", durability: Durability::Process },
+        Class { name: "power", durability: Durability::Power },
+    ];
+
+    fn url(folder: &Path, class: Class) -> String {
+        // What a URL would take for something else.
+        let path = folder.display().to_string().replace('%', "%25").replace('?', "%3F");
+        format!("sled:{path}?durability={}", class.name)
+    }
+
+    fn open_raw(folder: &Path, class: Class) -> Result<RawSled> {
+        RawSled::open(folder, class.durability)
+    }
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod allocs;
+mod client;
+mod data;
+mod engines;
+mod latency;
+mod pair;
+mod poll;
+mod raw;
+mod report;
+mod scale;
+mod suite;
+mod workload;
+
+pub use allocs::Allocs;
+pub use client::{Client, Raw, Result};
+pub use data::Data;
+pub use engines::{Class, Engine, Visitor, for_each};
+pub use pair::{Cell, Side, Sides};
+pub use report::Report;
+pub use suite::{Options, Suite, runtime};
+pub use workload::Workload;

@@ -1,0 +1,27 @@
+//! Measures the providers beside the raw drivers and writes the report.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use kv_bench::{Options, Suite};
+
+fn main() -> ExitCode {
+    match run(&Options::parse().settled()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kv-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> kv_bench::Result {
+    if options.list {
+        return Suite::list(options);
+    }
+    let report = Suite::measure(options)?;
+    report.write(options)?;
+    println!("{}", report.markdown());
+    println!("written to {}: report.json, report.md, report.svg", options.out.display());
+    Ok(())
+}

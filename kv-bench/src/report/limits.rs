@@ -1,0 +1,23 @@
+//! What the project promises about the ratios.
+
+use kv::Durability;
+
+use crate::pair::Cell;
+use crate::workload::Workload;
+
+/// The most that the cell's ratio may be; none where nothing is promised.
+pub(super) fn limit(cell: &Cell) -> Option<f64> {
+    let alike = cell.callers == cell.raw_callers;
+    match (cell.engine, cell.class.durability, cell.workload) {
+        ("sled", Durability::Volatile, Workload::Get) => Some(1.20),
+        ("sled", Durability::Volatile, Workload::Set) => Some(1.12),
+        ("sled", Durability::Volatile, Workload::GetMany) => Some(1.10),
+        ("sled", Durability::Process | Durability::Power, Workload::Set) => match (cell.callers, alike) {
+            (1, true) => Some(1.6),
+            // 15 times the rate of one raw caller.
+            (64, false) => Some(1.0 / 15.0),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,253 @@
+//! Which cells there are, and running them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::runtime::Runtime;
+
+use crate::allocs::{Allocs, Counts};
+use crate::client::Result;
+use crate::data::Data;
+use crate::engines::{Class, Engine, Visitor, for_each};
+use crate::pair::{Cell, Side, Sides};
+use crate::report::{Report, Row};
+use crate::workload::Workload;
+use crate::{poll, scale};
+
+/// Callers that stand for one program thread and for a busy server.
+const CALLERS: [usize; 2] = [1, 64];
+
+/// Rounds' worth of calls that the latency pass makes: percentiles need more calls than a mean.
+const LATENCY_ROUNDS: usize = 5;
+
+/// Measures the providers beside the raw drivers.
+#[derive(Clone, Debug, Parser)]
+pub struct Options {
+    /// A smoke run: few records, few and short rounds. Its figures are worth nothing.
+    #[arg(long)]
+    pub quick: bool,
+    /// Only what has this in its name, such as sled/relaxed/get; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Vec<String>,
+    /// Only this engine; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub engine: Vec<String>,
+    /// Prints the names of what would be measured.
+    #[arg(long)]
+    pub list: bool,
+    /// Pairs of rounds for each row.
+    #[arg(long, default_value_t = 21)]
+    pub rounds: usize,
+    /// Length of a round in milliseconds.
+    #[arg(long, default_value_t = 100, value_name = "MS")]
+    pub round_ms: u64,
+    /// Records in each store.
+    #[arg(long, default_value_t = 100_000)]
+    pub records: usize,
+    /// Length of a value in bytes.
+    #[arg(long, default_value_t = 100)]
+    pub value_bytes: usize,
+    /// Where the report goes.
+    #[arg(long, default_value = "target/bench", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Where the stores stand while they are measured; --out if not given. Its disk is what durable writes measure.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// A further option of our stores' URLs, such as io=inline; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub with: Vec<String>,
+    /// What the machine is, for the report: "two-core VM, virtual SSD".
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub machine: String,
+    /// Copies the Markdown report and the chart into this folder, as benchmarks.md and benchmarks.svg.
+    #[arg(long, value_name = "DIR")]
+    pub publish: Option<PathBuf>,
+}
+
+impl Options {
+    /// The same, with what `--quick` means put in.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        if self.quick {
+            self.rounds = self.rounds.min(3);
+            self.round_ms = self.round_ms.min(5);
+            // Each of 64 callers needs a batch of 100 keys of its own.
+            self.records = self.records.min(8_000);
+        }
+        self
+    }
+
+    fn wants(&self, engine: &str, name: &str) -> bool {
+        (self.engine.is_empty() || self.engine.iter().any(|wanted| wanted == engine))
+            && (self.filter.is_empty() || self.filter.iter().any(|text| name.contains(text)))
+    }
+
+    pub(crate) fn dir(&self) -> &PathBuf {
+        self.dir.as_ref().unwrap_or(&self.out)
+    }
+
+    pub(crate) fn round(&self) -> Duration {
+        Duration::from_millis(self.round_ms)
+    }
+}
+
+/// The runtime that all tasks of both sides run on: as many threads as the machine has.
+///
+/// # Errors
+///
+/// What the system has.
+pub fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_time().build()?)
+}
+
+/// One run over all engines.
+pub struct Suite<'a> {
+    options: &'a Options,
+    runtime: Runtime,
+    data: Arc<Data>,
+    work: Work<'a>,
+}
+
+enum Work<'a> {
+    List,
+    Measure { allocs: Allocs, report: &'a mut Report },
+    Count { allocs: &'a mut Allocs, count: &'a Count<'a> },
+}
+
+/// Runs what it is given and counts the allocations meanwhile.
+type Count<'a> = dyn Fn(&mut dyn FnMut() -> Result) -> Result<u64> + 'a;
+
+impl<'a> Suite<'a> {
+    fn new(options: &'a Options, work: Work<'a>) -> Result<Self> {
+        std::fs::create_dir_all(&options.out)?;
+        std::fs::create_dir_all(options.dir())?;
+        let data = Arc::new(Data::new(options.records, options.value_bytes));
+        Ok(Self { options, runtime: runtime()?, data, work })
+    }
+
+    /// Prints the names of everything there is.
+    ///
+    /// # Errors
+    ///
+    /// What the system has.
+    pub fn list(options: &Options) -> Result {
+        for_each(&mut Suite::new(options, Work::List)?)
+    }
+
+    /// Measures and gives the report.
+    ///
+    /// # Errors
+    ///
+    /// What a store has, and a sentence if nothing matched.
+    pub fn measure(options: &Options) -> Result<Report> {
+        let mut report = Report::new(options);
+        let allocs = Allocs::read(&options.out)?;
+        for_each(&mut Suite::new(options, Work::Measure { allocs, report: &mut report })?)?;
+        if report.is_empty() {
+            return Err("nothing to measure has such a name; --list shows the names there are".into());
+        }
+        Ok(report)
+    }
+
+    /// Counts allocations.
+    ///
+    /// # Errors
+    ///
+    /// What a store has.
+    pub fn count(options: &Options, count: &dyn Fn(&mut dyn FnMut() -> Result) -> Result<u64>) -> Result<Allocs> {
+        let mut allocs = Allocs::default();
+        for_each(&mut Suite::new(options, Work::Count { allocs: &mut allocs, count })?)?;
+        Ok(allocs)
+    }
+
+    fn cell<E: Engine>(&mut self, cell: &Cell) -> Result {
+        let (options, runtime, name) = (self.options, &self.runtime, cell.name());
+        if matches!(self.work, Work::List) {
+            println!("{name}");
+            return Ok(());
+        }
+        let mut sides = Sides::<E>::open(runtime, options.dir(), &options.with, &self.data, cell)?;
+        sides.ours.calibrate(runtime, options.round())?;
+        sides.raw.calibrate(runtime, options.round())?;
+        match &mut self.work {
+            Work::List => {}
+            Work::Measure { allocs, report } => {
+                let compared = sides.compare(runtime, options.rounds)?.sum_up();
+                let latency = sides.ours.latency(runtime, LATENCY_ROUNDS)?;
+                let raw_latency = sides.raw.latency(runtime, LATENCY_ROUNDS)?;
+                let row = Row::new(cell, options, compared, &latency, &raw_latency, allocs.get(&name));
+                eprintln!("{name:<34}{row}");
+                report.rows.push(row);
+            }
+            Work::Count { allocs, count } => {
+                let ours = per_call(&mut sides.ours, runtime, *count)?;
+                let raw = per_call(&mut sides.raw, runtime, *count)?;
+                allocs.insert(name, Counts { ours, raw });
+            }
+        }
+        sides.close(runtime)
+    }
+
+    fn beside<E: Engine>(&mut self, class: Class) -> Result {
+        let first = E::CLASSES.first().is_some_and(|first| first.name == class.name);
+        let named = |what: &str| format!("{}/{}/{what}", E::NAME, class.name);
+        for (what, applies) in [("polls", true), ("listing", first), ("buckets", first)] {
+            let name = named(what);
+            if !applies || !self.options.wants(E::NAME, &name) {
+                continue;
+            }
+            match &mut self.work {
+                Work::List => println!("{name}"),
+                Work::Count { .. } => {}
+                Work::Measure { report, .. } => {
+                    eprintln!("{name}");
+                    match what {
+                        "polls" => report.polls.push(poll::probe::<E>(&self.runtime, self.options, class, &self.data)?),
+                        "listing" => report.listings.push(scale::listing::<E>(&self.runtime, self.options, class)?),
+                        _ => report.buckets.push(scale::buckets::<E>(&self.runtime, self.options, class)?),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Visitor for Suite<'_> {
+    fn visit<E: Engine>(&mut self) -> Result {
+        for (at, class) in E::CLASSES.iter().copied().enumerate() {
+            for cell in cells(E::NAME, class, at == 0) {
+                if self.options.wants(E::NAME, &cell.name()) {
+                    self.cell::<E>(&cell)?;
+                }
+            }
+            self.beside::<E>(class)?;
+        }
+        Ok(())
+    }
+}
+
+/// The cells of a class: all workloads in an engine's first class, those that write in the others, where many
+/// callers that share a flush also stand beside one raw caller that has each to itself.
+fn cells(engine: &'static str, class: Class, first: bool) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for workload in Workload::ALL {
+        if !first && !workload.writes() {
+            continue;
+        }
+        for callers in CALLERS {
+            cells.push(Cell { engine, class, workload, callers, raw_callers: callers });
+        }
+        if !first && workload == Workload::Set {
+            cells.push(Cell { engine, class, workload, callers: CALLERS[1], raw_callers: 1 });
+        }
+    }
+    cells
+}
+
+fn per_call<C: crate::Client>(side: &mut Side<C>, runtime: &Runtime, count: &Count<'_>) -> Result<f64> {
+    let allocations = count(&mut || side.round(runtime).map(drop))?;
+    Ok(allocations as f64 / side.calls() as f64)
+}

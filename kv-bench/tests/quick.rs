@@ -1,0 +1,84 @@
+//! The smoke run gives a report of the promised shape.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn run(program: &str, out: &Path, args: &[&str]) -> String {
+    let output = Command::new(program).arg("--quick").arg("--out").arg(out).args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn number(row: &Value, field: &str) -> f64 {
+    row[field].as_f64().unwrap_or_else(|| panic!("{field} is no number in {row}"))
+}
+
+#[test]
+fn a_smoke_run_of_every_engine_reports_what_is_promised() {
+    let out = tempfile::tempdir().unwrap();
+    run(env!("CARGO_BIN_EXE_kv-bench-allocs"), out.path(), &["--filter", "get/"]);
+    let printed = run(env!("CARGO_BIN_EXE_kv-bench"), out.path(), &["--filter", "get/", "--filter", "power/set/64"]);
+
+    let report: Value = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    // One and 64 callers for get; for set also 64 beside one.
+    let engines = 1 + usize::from(cfg!(feature = "sled"));
+    assert_eq!(rows.len(), 2 * engines + 2 * usize::from(cfg!(feature = "sled")), "{printed}");
+    for row in rows {
+        for text in ["engine", "durability", "workload"] {
+            assert!(row[text].is_string(), "{text} of {row}");
+        }
+        assert!(matches!(row["callers"].as_u64(), Some(1 | 64)), "{row}");
+        assert_eq!((row["value_bytes"].as_u64(), row["records"].as_u64()), (Some(100), Some(8_000)));
+        let [ratio, least, most] = ["ratio", "ratio_min", "ratio_max"].map(|field| number(row, field));
+        assert!(0.0 < least && least <= ratio && ratio <= most, "{row}");
+        assert!(number(row, "provider_ns") > 0.0 && number(row, "raw_ns") > 0.0, "{row}");
+        let [p50, p99, p999] = ["p50_ns", "p99_ns", "p999_ns"].map(|field| number(row, field));
+        assert!(0.0 < p50 && p50 <= p99 && p99 <= p999, "{row}");
+        // Only get was counted.
+        assert_eq!(row["allocs"].is_number(), row["workload"] == "get", "{row}");
+    }
+    assert_eq!(report["quick"], Value::Bool(true));
+
+    let markdown = std::fs::read_to_string(out.path().join("report.md")).unwrap();
+    assert!(markdown.contains("A smoke run"), "{markdown}");
+    let table = markdown.lines().filter(|line| line.starts_with("| memory") || line.starts_with("| sled"));
+    assert_eq!(table.count(), rows.len(), "{markdown}");
+    let chart = std::fs::read_to_string(out.path().join("report.svg")).unwrap();
+    assert_eq!(chart.matches("<circle").count(), rows.len(), "one point for each row");
+}
+
+#[test]
+fn polls_listings_and_buckets_are_measured_too() {
+    let out = tempfile::tempdir().unwrap();
+    run(
+        env!("CARGO_BIN_EXE_kv-bench"),
+        out.path(),
+        &["--engine", "memory", "--filter", "polls", "--filter", "listing", "--filter", "buckets"],
+    );
+    let report: Value = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
+    let polls = &report["polls"][0];
+    assert!(number(polls, "polls") > 1_000.0 && number(&polls["poll"], "p999_ns") > 0.0, "{polls}");
+    for timer in ["timer", "timer_raw_inline", "timer_raw_blocking"] {
+        assert!(number(&polls[timer], "writes_per_second") > 0.0, "{polls}");
+    }
+    assert_eq!(report["listings"][0]["keys"], 20_000);
+    let listings = report["buckets"][0]["listings"].as_array().unwrap();
+    let sizes: Vec<u64> = listings.iter().filter_map(|listing| listing["buckets"].as_u64()).collect();
+    assert_eq!(sizes, [20, 100, 200]);
+}
+
+#[test]
+fn a_filter_that_matches_nothing_is_refused() {
+    let out = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kv-bench"))
+        .args(["--quick", "--filter", "no-such-row", "--out"])
+        .arg(out.path())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--list"));
+}

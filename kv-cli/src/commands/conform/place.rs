@@ -1,0 +1,194 @@
+//! Where the cases' stores are, and how each gets one of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kv::{Batches, Consistency, Declared, Durability, Store, StoreUrl, Watching};
+use kv_conformance::FromFn;
+
+use crate::exit::Failure;
+use crate::session;
+
+/// What `kv conform URL` names.
+pub(super) struct Place {
+    url: String,
+    root: Arc<Root>,
+    declared: Declared,
+    required: Declared,
+    /// Whether the run made the folder.
+    is_new: bool,
+}
+
+/// How a case's store is named.
+enum Root {
+    /// A named store of this process.
+    Memory,
+    /// A folder inside this one.
+    Folder {
+        path: PathBuf,
+        /// The URL up to the options.
+        location: String,
+        /// The options, with their question mark.
+        options: String,
+    },
+}
+
+impl Root {
+    fn url(&self, id: &str) -> String {
+        match self {
+            Self::Memory => format!("memory:{id}"),
+            Self::Folder { location, options, .. } => format!("{location}/{id}{options}"),
+        }
+    }
+}
+
+impl Place {
+    /// Finds out what the provider declares, by opening a store.
+    pub(super) async fn prepare(url: &str) -> Result<Self, Failure> {
+        session::check(url)?;
+        let parsed: StoreUrl = url.parse()?;
+        let in_folder = kv::schemes().iter().any(|scheme| scheme.name == parsed.scheme() && scheme.in_folder);
+        let root = match parsed.scheme() {
+            "memory" => Root::Memory,
+            _ if in_folder => {
+                let (location, options) = url.split_at(url.find('?').unwrap_or(url.len()));
+                Root::Folder {
+                    path: PathBuf::from(parsed.path()),
+                    location: location.to_owned(),
+                    options: options.to_owned(),
+                }
+            }
+            other => return Err(Failure::usage(format!("conform has no way to give each case a fresh {other} store"))),
+        };
+        let is_new = matches!(&root, Root::Folder { path, .. } if !path.exists());
+        let required = required(&parsed)?;
+        let place = Self { url: url.to_owned(), root: Arc::new(root), declared: required.clone(), required, is_new };
+        let id = format!("kv-conformance-{}-probe", std::process::id());
+        let store = session::open(&place.root.url(&id)).await?;
+        let declared = store.declared();
+        let closed = store.close().await;
+        remove(&place.root, &id).await?;
+        closed?;
+        Ok(Self { declared, ..place })
+    }
+
+    pub(super) fn harness(&self) -> FromFn {
+        let (opening, removing) = (Arc::clone(&self.root), Arc::clone(&self.root));
+        let url = self.url.clone();
+        FromFn::new(shown(&self.url), self.declared.clone(), move |id| open(Arc::clone(&opening), id))
+            .required(self.required.clone())
+            .remove(move |id| {
+                let root = Arc::clone(&removing);
+                async move { remove(&root, &id).await }
+            })
+            .repeat(move |case, seed| {
+                format!("{} conform {} --case {} --seed {seed}", program(), quote(&url), quote(case))
+            })
+    }
+
+    /// Removes what cases that did not end in time left behind, and the folder if the run made it.
+    pub(super) fn clean_up(&self) {
+        let Root::Folder { path, .. } = &*self.root else { return };
+        let own = format!("kv-conformance-{}-", std::process::id());
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&own) {
+                // A store that is still open may be writing; the report has said which case it was.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        if self.is_new {
+            // It stays if somebody put something else there.
+            let _ = fs::remove_dir(path);
+        }
+    }
+}
+
+async fn open(root: Arc<Root>, id: String) -> kv::Result<Store> {
+    kv::open(&root.url(&id)).await
+}
+
+/// Removes a case's store, which is closed.
+async fn remove(root: &Root, id: &str) -> kv::Result<()> {
+    match root {
+        Root::Memory => {
+            let store = kv::open(&root.url(id)).await?;
+            for bucket in store.buckets().await? {
+                store.drop_bucket(&bucket).await?;
+            }
+            store.close().await
+        }
+        Root::Folder { path, .. } => {
+            remove_folder(&path.join(id));
+            Ok(())
+        }
+    }
+}
+
+fn remove_folder(folder: &Path) {
+    // A case may fail before it has made the folder; what is left goes at the end of the run.
+    let _ = fs::remove_dir_all(folder);
+}
+
+/// The least that a provider has to declare: the contract's table (section 2), row by row.
+fn required(url: &StoreUrl) -> Result<Declared, Failure> {
+    let embedded = Declared {
+        engine: String::new(),
+        atomic: true,
+        cache: true,
+        watch: Some(Watching::Every),
+        consistency: Consistency::LinearizablePerKey,
+        batches: Batches::Atomic,
+        durability: Durability::Volatile,
+        exclusive: true,
+    };
+    let durability = match url.scheme() {
+        "memory" => Durability::Volatile,
+        _ => match url.options()?.take("durability").as_deref() {
+            Some("relaxed") => Durability::Volatile,
+            Some("power") => Durability::Power,
+            _ => Durability::Process,
+        },
+    };
+    Ok(Declared { durability, ..embedded })
+}
+
+/// The URL as reports show it: durability is part of what is tested, and no embedded provider's option is a secret.
+fn shown(url: &str) -> String {
+    url.to_owned()
+}
+
+/// How this program was called.
+fn program() -> String {
+    std::env::args().next().map_or_else(|| "kv".to_owned(), |program| quote(&program))
+}
+
+/// A word as a shell reads it.
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | ':' | '=');
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        assert_eq!(quote("sled:./a-b_c"), "sled:./a-b_c");
+        assert_eq!(quote("sled:x?durability=power"), "'sled:x?durability=power'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn the_table_asks_for_the_class_that_the_url_names() {
+        let class = |url: &str| required(&url.parse().unwrap()).unwrap().durability;
+        assert_eq!(class("memory:"), Durability::Volatile);
+        assert_eq!(class("sled:x"), Durability::Process);
+        assert_eq!(class("sled:x?durability=relaxed"), Durability::Volatile);
+        assert_eq!(class("sled:x?durability=power"), Durability::Power);
+    }
+}

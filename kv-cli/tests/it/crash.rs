@@ -1,0 +1,38 @@
+//! An import that is killed loses nothing that it said was acknowledged.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use crate::run::Kv;
+use crate::shared::{import_until_killed, words};
+
+#[test]
+fn a_killed_import_keeps_what_it_acknowledged_and_can_go_on() {
+    let kv = Kv::new();
+    let words = words(30_000);
+    let file = kv.file("words", words.join("\n"));
+    // How long a whole import takes here says when to kill.
+    let whole = Instant::now();
+    kv.ok(&["import", "whole", &file, "--format", "lines"]);
+    let whole = whole.elapsed();
+    kv.ok(&["drop-bucket", "whole", "--yes"]);
+    let mut killed = 0;
+    for round in 0..20_u32 {
+        let bucket = format!("round {round}");
+        // Spread over the import by a number that has no common factor with the rounds.
+        let after = whole * (round * 7 % 20) / 20 + Duration::from_millis(u64::from(round));
+        let acknowledged = import_until_killed(&kv, &bucket, &file, after);
+        let Some(acknowledged) = acknowledged else { continue };
+        killed += 1;
+        let listed = kv.ok(&["keys", &bucket, "-0"]);
+        let found: HashSet<&str> = listed.text().split('\0').collect();
+        let lost = words.iter().take(acknowledged).filter(|word| !found.contains(word.as_str())).count();
+        assert_eq!(lost, 0, "of {acknowledged} acknowledged, in round {round}");
+        let resume = acknowledged.to_string();
+        kv.ok(&["import", &bucket, &file, "--format", "lines", "--resume", &resume]);
+        let listed = kv.ok(&["keys", &bucket]);
+        assert_eq!(listed.text().lines().collect::<HashSet<_>>().len(), words.len());
+        kv.ok(&["drop-bucket", &bucket, "--yes"]);
+    }
+    assert!(killed >= 10, "only {killed} of 20 imports were killed before they ended");
+}

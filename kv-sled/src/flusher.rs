@@ -1,0 +1,212 @@
+//! One thread that flushes for all who wait: sled's own flush deadlocks when two threads call it at once.
+//!
+//! A writer does its write, then waits for a flush that began after it. All who wait when a flush begins are served
+//! by it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use kv_core::{Durability, Effect, ErrorKind, Result};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use crate::engine::Engine;
+use crate::error::{Fault, io_kind, unsynced};
+
+/// How often writes that nobody waits for are flushed (`durability=relaxed`): what a crash may take from them.
+const RELAXED_EVERY: Duration = Duration::from_millis(500);
+
+/// Why a flush failed.
+type Failure = Arc<(ErrorKind, String)>;
+
+pub(crate) struct Flusher {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    durability: Durability,
+    state: Mutex<State>,
+    wake: Condvar,
+    /// Whether there are writes that nobody waits for.
+    dirty: AtomicBool,
+    flushes: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<oneshot::Sender<Result<(), Failure>>>,
+    stop: bool,
+}
+
+impl Flusher {
+    pub(crate) fn start(engine: Arc<Engine>, durability: Durability, folder: &Path) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            durability,
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            dirty: AtomicBool::new(false),
+            flushes: AtomicU64::new(0),
+        });
+        let disk = Disk::open(folder)?;
+        let thread = std::thread::Builder::new().name("kv-sled flusher".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.run(&engine, &disk)
+        })?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Waits until the writes that the caller did are as durable as the store promises (DUR-1). Dropped, it takes
+    /// nothing back.
+    pub(crate) async fn acknowledge(&self) -> Result<()> {
+        if self.shared.durability == Durability::Volatile {
+            self.note();
+            return Ok(());
+        }
+        let (sender, receiver) = oneshot::channel();
+        let first = {
+            let mut state = self.shared.state.lock();
+            state.waiting.push(sender);
+            state.waiting.len() == 1
+        };
+        if first {
+            self.shared.wake.notify_one();
+        }
+        match receiver.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failure)) => Err(unsynced(failure.0, &failure.1)),
+            Err(cause) => Err(unsynced(ErrorKind::Unavailable, &cause.to_string())),
+        }
+    }
+
+    /// Has writes flushed soon without waiting for it.
+    pub(crate) fn note(&self) {
+        if !self.shared.dirty.load(Ordering::Relaxed) && !self.shared.dirty.swap(true, Ordering::Release) {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// How many flushes there were.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.shared.flushes.load(Ordering::Relaxed)
+    }
+
+    /// Has the thread flush once more and end, without waiting for it.
+    pub(crate) fn stop(&self) {
+        self.shared.state.lock().stop = true;
+        self.shared.wake.notify_one();
+    }
+
+    /// Stops and waits, blocking the thread.
+    pub(crate) fn join(&self) {
+        self.stop();
+        if let Some(thread) = self.thread.lock().take() {
+            // It catches the engine's panics and has none of its own.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn run(&self, engine: &Engine, disk: &Disk) {
+        loop {
+            let (waiting, stop) = self.next();
+            self.dirty.store(false, Ordering::Relaxed);
+            // The last flush is an orderly end of the store, whatever the class.
+            let power = stop || self.durability == Durability::Power;
+            let done = self.flush(engine, if power { Some(disk) } else { None });
+            for sender in waiting {
+                // One whose future was dropped does not listen.
+                let _ = sender.send(done.clone());
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Waits for somebody to serve.
+    fn next(&self) -> (Vec<oneshot::Sender<Result<(), Failure>>>, bool) {
+        let mut state = self.state.lock();
+        loop {
+            if !state.waiting.is_empty() || state.stop {
+                return (std::mem::take(&mut state.waiting), state.stop);
+            }
+            if !self.dirty.load(Ordering::Acquire) {
+                self.wake.wait(&mut state);
+            } else if self.wake.wait_for(&mut state, RELAXED_EVERY).timed_out() {
+                return (std::mem::take(&mut state.waiting), state.stop);
+            }
+        }
+    }
+
+    fn flush(&self, engine: &Engine, disk: Option<&Disk>) -> Result<(), Failure> {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
+        engine
+            .write("making writes durable", |trees| {
+                trees.db.flush()?;
+                disk.map_or(Ok(()), |disk| disk.sync().map_err(Fault::from))
+            })
+            .map_err(|error| Arc::new((error.kind(), error.trace())))
+    }
+}
+
+/// The files of a store, for syncing: sled's own flush uses `sync_file_range`, which a power cut undoes.
+struct Disk {
+    db: File,
+    blobs: PathBuf,
+}
+
+impl Disk {
+    fn open(folder: &Path) -> std::io::Result<Self> {
+        Ok(Self { db: File::open(folder.join("db"))?, blobs: folder.join("blobs") })
+    }
+
+    /// Makes what was flushed survive a power cut.
+    fn sync(&self) -> std::io::Result<()> {
+        // No record of ours is large enough for a blob file (see `layout`). Should one appear it must be on disk
+        // before the log that refers to it.
+        let mut found = false;
+        for blob in fs::read_dir(&self.blobs)? {
+            File::open(blob?.path())?.sync_all()?;
+            found = true;
+        }
+        if found {
+            File::open(&self.blobs)?.sync_all()?;
+        }
+        self.db.sync_all()
+    }
+}
+
+/// Syncs every file of a store, its folders, and the folder that it stands in.
+pub(crate) fn sync_store(folder: &Path) -> std::io::Result<()> {
+    for place in [folder.join("blobs"), folder.to_owned()] {
+        for file in fs::read_dir(&place)? {
+            let file = file?;
+            if file.file_type()?.is_file() {
+                File::open(file.path())?.sync_all()?;
+            }
+        }
+        File::open(&place)?.sync_all()?;
+    }
+    match folder.canonicalize()?.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// The error of a failed sync outside the flusher.
+pub(crate) fn sync_failed(cause: std::io::Error) -> kv_core::Error {
+    let kind = io_kind(&cause);
+    kv_core::Error::new(kind, Effect::Unknown, "syncing the store's files failed").with_source(cause)
+}

@@ -1,0 +1,59 @@
+use super::*;
+
+fn long(tail: &str) -> String {
+    "k".repeat(WHOLE_KEY_BYTES) + tail
+}
+
+#[test]
+fn no_two_pairs_of_bucket_and_key_share_a_physical_key() {
+    let mut keys = vec![String::new(), "a".into(), "a\0".into(), "\u{10FFFF}".into()];
+    keys.extend((STEM_BYTES - 2..WHOLE_KEY_BYTES + 3).map(|len| "k".repeat(len)));
+    keys.extend(["a", "b"].map(long));
+    let mut seen = std::collections::HashSet::new();
+    for id in [1, 2, 256] {
+        for key in &keys {
+            let physical = EntryKey::new(id, key);
+            assert!(physical.as_slice().len() <= ID_BYTES + WHOLE_KEY_BYTES);
+            assert!(seen.insert(physical.as_slice().to_vec()), "{} bytes", key.len());
+            let (found, rest) = split_id(physical.as_slice()).unwrap();
+            assert_eq!(found, id);
+            assert_eq!(whole_key(rest), (!is_long(key)).then_some(key.as_str()));
+        }
+    }
+}
+
+#[test]
+fn prefix_ranges_hold_exactly_the_keys_with_that_prefix_up_to_the_stem() {
+    let keys = [String::new(), "a".into(), "ab".into(), "b".into(), "k".repeat(390), long(""), long("x")];
+    for prefix in ["", "a", "k", &"k".repeat(STEM_BYTES), &"k".repeat(STEM_BYTES + 1), &long("x")] {
+        for key in &keys {
+            let physical = EntryKey::new(7, key).as_slice().to_vec();
+            let inside = prefix_ranges(7, prefix).iter().any(|range| range.contains(&physical));
+            assert!(inside || !key.starts_with(prefix), "{} in {}", key.len(), prefix.len());
+            if !is_long(key) {
+                assert_eq!(inside, key.starts_with(prefix), "{} in {}", key.len(), prefix.len());
+            }
+        }
+        let foreign = EntryKey::new(8, prefix);
+        assert!(!prefix_ranges(7, prefix).iter().any(|range| range.contains(&foreign.as_slice().to_vec())));
+    }
+}
+
+#[test]
+fn ranges_end_behind_everything_that_begins_alike() {
+    assert_eq!(after(&[1, 255, 255]), vec![2]);
+    assert!(bucket_range(255).contains(&EntryKey::new(255, "\u{10FFFF}").as_slice().to_vec()));
+    assert!(!bucket_range(255).contains(&EntryKey::new(256, "").as_slice().to_vec()));
+    assert!(part_range(3, Part::Key).contains(&chunk_key(3, Part::Key, u32::MAX).to_vec()));
+    assert!(!part_range(3, Part::Key).contains(&chunk_key(3, Part::Value, 0).to_vec()));
+}
+
+#[test]
+fn worst_nodes_stay_below_the_blob_threshold() {
+    let threshold = SEGMENT_BYTES / 4 - 52;
+    let head = 64;
+    let leaf = 17 + 17 + 34;
+    assert!(leaf * (CHUNK_BYTES + 13 + 8) + 1024 < threshold);
+    assert!(leaf * (ID_BYTES + WHOLE_KEY_BYTES + INLINE_VALUE_BYTES + head) < threshold);
+    assert!((257 + 64) * (2 * ID_BYTES + WHOLE_KEY_BYTES + 16) < threshold);
+}

@@ -1,0 +1,189 @@
+//! What all handles on a store share, and how their calls run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kv_core::Result;
+use kv_core::local::{Hub, KeyLocks};
+use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
+
+use crate::config::Config;
+use crate::engine::{Engine, Trees};
+use crate::entry::{Content, Entry, Seen};
+use crate::error::Fault;
+use crate::flusher::Flusher;
+use crate::gate::Gate;
+use crate::io::{Io, offload};
+use crate::layout::{EntryKey, INLINE_VALUE_BYTES, is_long};
+use crate::overflow::{Overflows, Reading, Writing};
+use crate::registry::{BucketState, Registry};
+use crate::sweeper::Bell;
+use crate::torn::Torn;
+
+/// How long a step of longer work takes before it lets others run: well under the 1 ms that a poll may last
+/// (RUN-2).
+pub(crate) const SLICE: Duration = Duration::from_micros(250);
+
+/// Values from this size on are read and written on the blocking pool where the policy allows it: moving them takes
+/// longer than moving the call.
+const POOL_FROM_BYTES: usize = 128 << 10;
+
+/// A store, without its threads.
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) gate: Gate,
+    pub(crate) io: Io,
+    pub(crate) locks: KeyLocks,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) overflows: Arc<Overflows>,
+    pub(crate) flusher: Flusher,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) torn: Torn,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The threads end by themselves; the last one lets go of the engine.
+        self.bell.stop();
+        self.hub.close();
+    }
+}
+
+/// An open bucket.
+#[derive(Clone)]
+pub(crate) struct Bucket {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) state: Arc<BucketState>,
+}
+
+impl Bucket {
+    /// Runs a read of one key, and runs it again behind the gate if a batch came between.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl Fn(&Self, &Trees, &str) -> Result<T, Fault> + Copy + Send + 'static,
+    ) -> Result<T> {
+        consume_budget().await;
+        if let Some(seen) = self.glimpse(key, step).await? {
+            return seen;
+        }
+        loop {
+            let _shared = self.inner.gate.share().await;
+            if let Some(seen) = self.glimpse(key, step).await? {
+                return seen;
+            }
+        }
+    }
+
+    async fn glimpse<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl Fn(&Self, &Trees, &str) -> Result<T, Fault> + Copy + Send + 'static,
+    ) -> Result<Option<Result<T>>> {
+        let look = move |bucket: &Self, key: &str| {
+            let inner = &*bucket.inner;
+            inner.gate.glimpse(|| inner.engine.read("reading an entry", |trees| step(bucket, trees, key)))
+        };
+        if self.inner.io.is_inline() {
+            return Ok(self.inner.io.inline(|| look(self, key)));
+        }
+        let (bucket, key) = (self.clone(), key.to_owned());
+        offload(move || look(&bucket, &key)).await
+    }
+
+    /// Runs a step on one entry under its key's lock.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl FnOnce(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        consume_budget().await;
+        let inner = &*self.inner;
+        let call = move |bucket: &Self, key: &str| {
+            let inner = &*bucket.inner;
+            inner.engine.write("writing an entry", |trees| step(&mut Entry::lock(inner, trees, &bucket.state, key)))
+        };
+        if inner.io.is_inline() {
+            let _shared = inner.gate.share().await;
+            return inner.io.inline(|| call(self, key));
+        }
+        // The call goes on if this future is dropped, and must keep batches out until it ends.
+        let shared = inner.gate.share_owned().await;
+        let (bucket, key) = (self.clone(), key.to_owned());
+        offload(move || {
+            let done = call(&bucket, &key);
+            drop(shared);
+            done
+        })
+        .await?
+    }
+
+    /// Waits until what was written is as durable as the store promises.
+    pub(crate) async fn acknowledge(&self) -> Result<()> {
+        self.inner.flusher.acknowledge().await
+    }
+
+    /// Makes a value ready to be stored under `key`: writes the pieces of what is too large for a record.
+    pub(crate) async fn prepare(&self, key: &str, value: Bytes) -> Result<Content> {
+        let cut = value.len() > INLINE_VALUE_BYTES;
+        if !cut && !is_long(key) {
+            return Ok(Content { value, writing: None });
+        }
+        let id = self.id_for_write().await?;
+        let inner = &*self.inner;
+        let writing =
+            inner.overflows.begin(EntryKey::new(id, key), is_long(key).then_some(key), cut.then(|| value.clone()));
+        Ok(Content { writing: Some(Box::new(self.write_pieces(writing, value.len()).await?)), value })
+    }
+
+    async fn id_for_write(&self) -> Result<u64> {
+        let inner = &*self.inner;
+        let _shared = inner.gate.share().await;
+        inner.engine.write("making a bucket", |trees| inner.registry.id_for_write(trees, &self.state))
+    }
+
+    async fn write_pieces(&self, mut writing: Writing, bytes: usize) -> Result<Writing> {
+        const DOING: &str = "writing a large entry";
+        let inner = &*self.inner;
+        if inner.io.may_offload() && (bytes >= POOL_FROM_BYTES || !inner.io.is_inline()) {
+            let inner = Arc::clone(&self.inner);
+            return offload(move || {
+                while !inner.engine.write(DOING, |trees| writing.step(trees, SLICE))? {}
+                Ok(writing)
+            })
+            .await?;
+        }
+        while !inner.engine.write(DOING, |trees| writing.step(trees, SLICE))? {
+            yield_now().await;
+        }
+        Ok(writing)
+    }
+
+    /// Reads the pieces of a value, if it is cut into some.
+    pub(crate) async fn load(&self, seen: Seen) -> Result<Bytes> {
+        const DOING: &str = "reading a large value";
+        let (pin, record) = match seen {
+            Seen::Whole(value) => return Ok(value),
+            Seen::Cut(pin, record) => (pin, record),
+        };
+        let Some(mut reading) = Reading::value(&record.head) else { return Ok(record.into_inline()) };
+        let inner = &*self.inner;
+        if inner.io.may_offload() && (record.value_bytes() >= POOL_FROM_BYTES || !inner.io.is_inline()) {
+            let inner = Arc::clone(&self.inner);
+            return offload(move || {
+                while !inner.engine.read(DOING, |trees| reading.step(trees, SLICE))? {}
+                drop(pin);
+                Ok(reading.finish())
+            })
+            .await?;
+        }
+        while !inner.engine.read(DOING, |trees| reading.step(trees, SLICE))? {
+            yield_now().await;
+        }
+        Ok(reading.finish())
+    }
+}

@@ -1,0 +1,227 @@
+//! One thread that gives storage back: expired entries, entries of dropped buckets, pieces that no record refers to.
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use kv_core::{Event, Result};
+use parking_lot::{Condvar, Mutex};
+
+use crate::engine::Trees;
+use crate::error::Fault;
+use crate::layout::{Part, bucket_range, chunk_key, split_deadline, split_id};
+use crate::list::key_of;
+use crate::overflow;
+use crate::record::{Record, now};
+use crate::registry::{read_id, stored_id};
+use crate::store::Inner;
+
+/// The longest sleep: the wall clock may be set, and expired entries must be gone within 60 s (TTL-2).
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
+
+/// Entries that one step of the work goes through, so that closing never waits long.
+const STEP_ENTRIES: usize = 256;
+
+/// The key in `meta` that says that no pieces are without a record. It is taken away while the store is open.
+pub(crate) const TIDY: &[u8] = b"tidy";
+
+/// Wakes the sweeper.
+#[derive(Default)]
+pub(crate) struct Bell {
+    state: Mutex<State>,
+    rung: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stopped: bool,
+    /// There is work besides deadlines.
+    rung: bool,
+    /// The earliest deadline known, in milliseconds since 1970.
+    next: Option<u64>,
+}
+
+impl Bell {
+    /// Tells of work to be done soon.
+    pub(crate) fn ring(&self) {
+        let mut state = self.state.lock();
+        state.rung = true;
+        self.rung.notify_one();
+    }
+
+    /// Tells of a deadline.
+    pub(crate) fn at(&self, deadline: u64) {
+        let mut state = self.state.lock();
+        if state.next.is_none_or(|next| deadline < next) {
+            state.next = Some(deadline);
+            self.rung.notify_one();
+        }
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        self.state.lock().stopped = true;
+        self.rung.notify_one();
+    }
+
+    /// Waits for work; false once the store has ended.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        loop {
+            if state.stopped {
+                return false;
+            }
+            let now = now();
+            if state.rung || state.next.is_some_and(|next| next <= now) {
+                state.rung = false;
+                // The deadlines told from now on count; the sweep finds those of before.
+                state.next = None;
+                return true;
+            }
+            let sleep = state.next.map_or(LONGEST_SLEEP, |next| Duration::from_millis(next - now));
+            self.rung.wait_for(&mut state, sleep.min(LONGEST_SLEEP));
+        }
+    }
+}
+
+/// The thread's own notes.
+struct Sweep {
+    /// The next id whose pieces may be without a record since a crash, while there may be such.
+    orphans: Option<u64>,
+    /// Ids from here on belong to writes of this process.
+    first_fresh: u64,
+}
+
+/// Starts the thread. It ends by itself when the store goes.
+pub(crate) fn start(inner: &Arc<Inner>, is_tidy: bool) -> std::io::Result<JoinHandle<bool>> {
+    let (bell, weak) = (Arc::clone(&inner.bell), Arc::downgrade(inner));
+    let sweep = Sweep { orphans: (!is_tidy).then_some(0), first_fresh: inner.overflows.first_fresh() };
+    bell.ring();
+    std::thread::Builder::new().name("kv-sled sweeper".to_owned()).spawn(move || sweep.run(&bell, &weak))
+}
+
+impl Sweep {
+    /// Works until the store ends; tells whether it left nothing undone.
+    fn run(mut self, bell: &Bell, weak: &Weak<Inner>) -> bool {
+        loop {
+            if !bell.wait() {
+                return self.orphans.is_none();
+            }
+            let Some(inner) = weak.upgrade() else { return false };
+            match self.step(&inner) {
+                Ok(true) => bell.ring(),
+                Ok(false) => {}
+                // Writing is off, or the store is damaged here. What is expired stays absent for readers all the
+                // same; reopening tries again.
+                Err(_) => self.orphans = self.orphans.or(Some(0)),
+            }
+        }
+    }
+
+    /// Does some of each kind of work; tells whether there is more to do now.
+    fn step(&mut self, inner: &Inner) -> Result<bool> {
+        let expired = self.expire(inner)?;
+        let garbage =
+            inner.engine.write("removing a dropped bucket's entries", |trees| collect_garbage(inner, trees))?;
+        let mut removed = false;
+        while let Some(id) = inner.overflows.take_retired() {
+            inner.engine.write("removing what a large entry left", |trees| overflow::remove(trees, id))?;
+            removed = true;
+        }
+        let orphans = inner.engine.write("looking for what a crash left", |trees| self.find_orphans(trees))?;
+        if expired || garbage || removed || orphans {
+            inner.flusher.note();
+        }
+        Ok(expired || garbage || orphans)
+    }
+
+    /// Removes expired entries; tells whether there may be more.
+    fn expire(&self, inner: &Inner) -> Result<bool> {
+        for _ in 0..STEP_ENTRIES {
+            let first = inner.engine.read("looking for expired entries", |trees| Ok(trees.deadlines.first()?))?;
+            let Some((index, bucket)) = first else { return Ok(false) };
+            let parts = split_deadline(&index).zip(std::str::from_utf8(&bucket).ok());
+            let Some(((deadline, entry), bucket)) = parts else {
+                return Err(crate::error::damaged("a deadline has a form that this version does not write"));
+            };
+            if deadline > now() {
+                inner.bell.at(deadline);
+                return Ok(false);
+            }
+            // Neither a batch nor a drop may come between the looks below.
+            let _shared = inner.gate.share_blocking();
+            inner.engine.write("removing an expired entry", |trees| {
+                expire_one(inner, trees, deadline, entry, bucket)?;
+                trees.deadlines.remove(&index)?;
+                Ok(())
+            })?;
+        }
+        Ok(true)
+    }
+
+    /// Removes pieces that no record refers to since a crash; tells whether there may be more.
+    fn find_orphans(&mut self, trees: &Trees) -> Result<bool, Fault> {
+        for _ in 0..STEP_ENTRIES {
+            let Some(from) = self.orphans else { return Ok(false) };
+            let found = trees.chunks.range(chunk_key(from, Part::Owner, 0).to_vec()..).next().transpose()?;
+            let id = found.as_ref().and_then(|(key, _)| split_id(key)).map(|(id, _)| id);
+            let Some((id, (_, owner))) = id.filter(|id| *id < self.first_fresh).zip(found) else {
+                self.orphans = None;
+                return Ok(false);
+            };
+            // The first piece of an id is its owner.
+            let record = trees.entries.get(&owner)?.map(Record::read).transpose()?;
+            let used = record.and_then(|record| record.head.overflow).is_some_and(|overflow| overflow.id == id);
+            if !used {
+                overflow::remove(trees, id)?;
+            }
+            self.orphans = Some(id + 1);
+        }
+        Ok(true)
+    }
+}
+
+/// Removes the entry if it still has that deadline. Guards taken before fail by the deadline itself; those taken
+/// after saw the entry absent, as it stays.
+fn expire_one(inner: &Inner, trees: &Trees, deadline: u64, entry: &[u8], bucket: &str) -> Result<(), Fault> {
+    let expired = || -> Result<Option<Record>, Fault> {
+        let record = trees.entries.get(entry)?.map(Record::read).transpose()?;
+        Ok(record.filter(|record| record.head.deadline == Some(deadline)))
+    };
+    // Pieces of the key must stay while it is read.
+    let _pin = inner.overflows.pin();
+    let Some(record) = expired()? else { return Ok(()) };
+    let key = key_of(trees, entry, &record)?;
+    let _lock = inner.locks.lock(bucket, &key);
+    let Some(record) = expired()? else { return Ok(()) };
+    trees.entries.remove(entry)?;
+    if let Some(overflow) = record.head.overflow {
+        inner.overflows.retire(overflow.id);
+    }
+    // The entries of a dropped bucket went with it.
+    if split_id(entry).map(|(id, _)| id) == stored_id(trees, bucket)? {
+        inner.hub.publish(bucket, &key, || Event::Expired { key: key.clone() });
+    }
+    Ok(())
+}
+
+/// Removes entries of dropped buckets; tells whether there may be more.
+fn collect_garbage(inner: &Inner, trees: &Trees) -> Result<bool, Fault> {
+    let Some((id, _)) = trees.garbage.first()? else { return Ok(false) };
+    let range = bucket_range(read_id(&id)?);
+    let mut left = STEP_ENTRIES;
+    for entry in trees.entries.range(range) {
+        let (key, raw) = entry?;
+        if left == 0 {
+            return Ok(true);
+        }
+        left -= 1;
+        trees.entries.remove(key)?;
+        if let Some(overflow) = Record::read(raw)?.head.overflow {
+            // A reader who saw the entry before the drop may still be at its pieces.
+            inner.overflows.retire(overflow.id);
+        }
+    }
+    trees.garbage.remove(id)?;
+    Ok(true)
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask TASK`: what a shell line cannot say.
+
+mod bench;
+mod packages;
+mod project;
+mod steps;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+/// What a task gives back; the text of the error is printed.
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test [--install]   all that a change has to pass; --install first brings the missing system packages
+  tidy               the rules of the workspace that no compiler checks
+  bench [OPTION]...  the workloads beside the raw drivers; writes target/bench/report.json and a Markdown table";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.split_first() {
+        Some((task, rest)) if task == "test" => test::run(rest),
+        Some((task, [])) if task == "tidy" => tidy::run(),
+        Some((task, rest)) if task == "bench" => bench::run(rest),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

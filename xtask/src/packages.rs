@@ -1,0 +1,137 @@
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::Command;
+
+use crate::{Result, steps};
+
+/// A system package that some tests use.
+pub(crate) struct SystemPackage {
+    /// Its name in Debian.
+    pub(crate) name: &'static str,
+    /// What is tested with it.
+    pub(crate) brings: &'static str,
+    present: Presence,
+}
+
+/// What shows that a package, or something as good, is there.
+enum Presence {
+    File(&'static str),
+    Command(&'static str),
+}
+
+/// Every system package that tests use. Tests look for the same file or command themselves and are ignored,
+/// with the reason, where it is missing; see CONTRIBUTING.md for `KV_TEST_REQUIRE`.
+pub(crate) const ALL: &[SystemPackage] = &[
+    SystemPackage {
+        name: "wamerican-huge",
+        brings: "import and export of 345,000 real keys",
+        present: Presence::File("/usr/share/dict/american-english-huge"),
+    },
+    SystemPackage {
+        name: "unicode-data",
+        brings: "import of a CSV file of every Unicode character",
+        present: Presence::File("/usr/share/unicode/UnicodeData.txt"),
+    },
+    SystemPackage {
+        name: "strace",
+        brings: "tracing that a write is synced before it is acknowledged",
+        present: Presence::Command("strace"),
+    },
+];
+
+impl SystemPackage {
+    fn is_present(&self) -> bool {
+        match self.present {
+            Presence::File(path) => Path::new(path).exists(),
+            Presence::Command(name) => on_path(name, std::env::var_os("PATH").as_deref()),
+        }
+    }
+}
+
+/// The packages that this machine lacks.
+pub(crate) fn missing() -> Vec<&'static SystemPackage> {
+    ALL.iter().filter(|package| !package.is_present()).collect()
+}
+
+/// Names the missing packages and installs them.
+pub(crate) fn install_missing() -> Result {
+    let missing = missing();
+    if missing.is_empty() {
+        println!("every system package that the tests use is there: {}", names(ALL.iter()));
+        return Ok(());
+    }
+    println!("missing system packages, which apt-get will install: {}", names(missing.iter().copied()));
+    if !on_path("apt-get", std::env::var_os("PATH").as_deref()) {
+        return Err("this machine has no apt-get; install by hand what your system calls these packages".into());
+    }
+    let (root, terminal) = (is_root()?, std::io::stdin().is_terminal());
+    steps::run(&mut apt_get(root, terminal, &["update"]))?;
+    let mut args = vec!["install", "--yes", "--no-install-recommends"];
+    args.extend(missing.iter().map(|package| package.name));
+    steps::run(&mut apt_get(root, terminal, &args))?;
+    let left = self::missing();
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(format!("apt-get succeeded, but what these packages bring is not there: {}", names(left.into_iter())).into())
+}
+
+/// The packages' names, as apt-get takes them.
+pub(crate) fn names<'a>(packages: impl Iterator<Item = &'a SystemPackage>) -> String {
+    packages.map(|package| package.name).collect::<Vec<_>>().join(" ")
+}
+
+/// `sudo` only where it is needed, and never a question that nobody can answer.
+fn apt_get(root: bool, terminal: bool, args: &[&str]) -> Command {
+    let mut words = Vec::new();
+    if !root {
+        words.push("sudo");
+        if !terminal {
+            words.push("--non-interactive");
+        }
+    }
+    // Through `env`, because sudo does not pass variables on. The lock is held by other installations for a while.
+    words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300"]);
+    words.extend(args);
+    let mut words = words.into_iter();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
+fn is_root() -> Result<bool> {
+    Ok(Command::new("id").arg("-u").output()?.stdout.trim_ascii() == b"0")
+}
+
+fn on_path(name: &str, path: Option<&OsStr>) -> bool {
+    path.is_some_and(|path| std::env::split_paths(path).any(|folder| folder.join(name).is_file()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(root: bool, terminal: bool) -> String {
+        let command = apt_get(root, terminal, &["install", "strace"]);
+        let args: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+        format!("{} {}", command.get_program().to_string_lossy(), args.join(" "))
+    }
+
+    #[test]
+    fn sudo_comes_only_where_it_is_needed_and_asks_only_a_terminal() {
+        let rest = "env DEBIAN_FRONTEND=noninteractive apt-get --quiet -o DPkg::Lock::Timeout=300 install strace";
+        assert_eq!(line(true, false), rest);
+        assert_eq!(line(false, true), format!("sudo {rest}"));
+        assert_eq!(line(false, false), format!("sudo --non-interactive {rest}"));
+    }
+
+    #[test]
+    fn presence_is_what_the_tests_look_for() {
+        let absent = |present| SystemPackage { name: "p", brings: "b", present };
+        assert!(!absent(Presence::File("/no/such/file")).is_present());
+        assert!(!absent(Presence::Command("no-such-command-anywhere")).is_present());
+        assert!(absent(Presence::Command("sh")).is_present());
+        assert!(!on_path("sh", None));
+    }
+}

@@ -1,0 +1,137 @@
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::project::{Metadata, cargo, metadata, root};
+use crate::steps::{Steps, run as run_command};
+use crate::{Result, packages, tidy};
+
+/// One profile for everything, so that each dependency is built once. The engines that come with C++ code take
+/// minutes.
+const PROFILE: &str = "--release";
+
+/// Turns a test that is ignored because this machine lacks something into a failure.
+const REQUIRE: &str = "KV_TEST_REQUIRE";
+
+/// `cargo xtask test [--install]`: all that a change has to pass.
+pub(crate) fn run(args: &[String]) -> Result {
+    let install = match args {
+        [] => false,
+        [only] if only == "--install" => true,
+        _ => return Err("`cargo xtask test` takes no argument but --install".into()),
+    };
+    let mut steps = Steps::new();
+    if install {
+        steps.step("system packages", packages::install_missing);
+    }
+    steps.step("formatting", || cargo_run(&["fmt", "--all", "--", "--check"]));
+    steps.step("clippy", || {
+        cargo_run(&["clippy", PROFILE, "--workspace", "--all-features", "--all-targets", "--", "-D", "warnings"])
+    });
+    steps.step("tests", || tests(&["--all-features", "--lib", "--bins", "--tests", "--examples"], install));
+    steps.step("doctests", || tests(&["--all-features", "--doc"], install));
+    steps.step("documentation", || {
+        let mut doc = cargo(&["doc", PROFILE, "--workspace", "--all-features", "--no-deps"])?;
+        run_command(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    steps.step("each crate and feature alone", || alone(&metadata()?));
+    steps.step("installation", || installation(&metadata()?));
+    steps.step("tidy", tidy::run);
+    let result = steps.finish();
+
+    let left_out = packages::missing();
+    if !left_out.is_empty() {
+        println!("\nleft out, because this machine lacks a system package:");
+        for package in left_out {
+            println!("  {:<16}{}", package.name, package.brings);
+        }
+        println!("`cargo xtask test --install` brings them and tests everything");
+    }
+    result
+}
+
+fn cargo_run(args: &[&str]) -> Result {
+    run_command(&mut cargo(args)?)
+}
+
+fn tests(targets: &[&str], install: bool) -> Result {
+    let mut command = cargo(&["test", PROFILE, "--workspace", "--no-fail-fast"])?;
+    command.args(targets);
+    if install {
+        command.env(REQUIRE, "all");
+    }
+    run_command(&mut command)
+}
+
+/// Builds every crate without the others, for a workspace build gives each the features that another asked for;
+/// and those with features of their own with each choice of one, none and all.
+fn alone(metadata: &Metadata) -> Result {
+    let mut failed = Vec::new();
+    for package in metadata.members() {
+        for choice in choices(package.features.keys().map(String::as_str)) {
+            let mut args = vec!["clippy", PROFILE, "--package", &package.name];
+            args.extend(choice.iter().map(String::as_str));
+            args.extend(["--", "-D", "warnings"]);
+            if let Err(error) = cargo_run(&args) {
+                failed.push(error.to_string());
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
+}
+
+/// The arguments for each choice of features.
+fn choices<'a>(features: impl Iterator<Item = &'a str>) -> Vec<Vec<String>> {
+    let mut choices = vec![Vec::new()];
+    let features: Vec<&str> = features.filter(|feature| *feature != "default").collect();
+    if !features.is_empty() {
+        choices.push(vec!["--no-default-features".to_owned()]);
+        choices.push(vec!["--all-features".to_owned()]);
+    }
+    for feature in features {
+        choices.push(["--no-default-features", "--features", feature].map(str::to_owned).to_vec());
+    }
+    choices
+}
+
+/// Runs the README's own `cargo install` line, into a folder under `target`, and then the command that it brought.
+fn installation(metadata: &Metadata) -> Result {
+    let readme = fs::read_to_string(root()?.join("README.md"))?;
+    let line = readme
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("cargo install "))
+        .ok_or("README.md has no line that begins with `cargo install`; it should tell how to install the command")?;
+    let folder = metadata.target_directory.join("installed");
+    let mut install = cargo(&["install"])?;
+    install.args(line.split_whitespace()).arg("--force").arg("--root").arg(&folder);
+    install.arg("--target-dir").arg(&metadata.target_directory);
+    run_command(&mut install)?;
+    run_command(Command::new(folder.join(Path::new("bin/kv"))).arg("--version"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_tried_alone_all_and_none() {
+        assert_eq!(choices(["default"].into_iter()), [Vec::<String>::new()]);
+        let choices = choices(["default", "redis", "sled"].into_iter());
+        let lines: Vec<String> = choices.iter().map(|choice| choice.join(" ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "",
+                "--no-default-features",
+                "--all-features",
+                "--no-default-features --features redis",
+                "--no-default-features --features sled"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_argument_is_refused_before_anything_runs() {
+        assert!(run(&["--instal".to_owned()]).is_err());
+    }
+}
