@@ -1,5 +1,7 @@
 //! The smoke run gives a report of the promised shape.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::Command;
 
@@ -61,7 +63,7 @@ fn polls_listings_and_buckets_are_measured_too() {
     );
     let report: Value = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
     let polls = &report["polls"][0];
-    assert!(number(polls, "polls") > 1_000.0 && number(&polls["poll"], "p999_ns") > 0.0, "{polls}");
+    assert!(number(polls, "polls") >= 64.0 && number(&polls["poll"], "p999_ns") > 0.0, "{polls}");
     for timer in ["timer", "timer_raw_inline", "timer_raw_blocking"] {
         assert!(number(&polls[timer], "writes_per_second") > 0.0, "{polls}");
     }

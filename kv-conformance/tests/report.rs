@@ -1,17 +1,16 @@
 //! What a run reports, in each of its forms.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-mod common;
+mod schema;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::misfits;
 use kv_conformance::{
     Ending, FromFn, Harness, K1_CASES, Kills, MATRIX_SCHEMA, MemoryHarness, Progress, REPORT_SCHEMA, Report, Run,
     Space, Verdict, cases, list_hash,
 };
 use kv_core::{Declared, Error, Result};
+use schema::misfits;
 use serde_json::Value;
 
 fn parsed(text: &str) -> Value {

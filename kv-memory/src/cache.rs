@@ -17,8 +17,8 @@ impl Cache for MemoryBucket {
     }
 
     async fn ttl(&self, key: &str) -> Result<Ttl> {
-        let now = now();
         let data = self.engine.read().await?;
+        let now = now();
         Ok(match data.live(&self.name, key, now).map(|entry| entry.deadline) {
             None => Ttl::Absent,
             Some(None) => Ttl::Forever,

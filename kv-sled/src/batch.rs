@@ -99,6 +99,10 @@ impl Bucket {
 
     fn apply_alone(&self, changes: Vec<Change>, alone: &OwnedRwLockWriteGuard<()>) -> Result<()> {
         let inner = &*self.inner;
+        inner.engine.check_writable()?;
+        let bytes: usize = changes.iter().map(|(key, new)| key.len() + new.as_ref().map_or(0, content_bytes)).sum();
+        // Once for the journal and once for the entries.
+        inner.space.take(bytes.saturating_mul(2))?;
         inner.engine.write("writing a batch", |trees| {
             if self.state.id().is_none() && changes.iter().all(|(_, new)| new.is_none()) {
                 return Ok(());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kv_core::local::{KeyLock, Version};
-use kv_core::{Event, IncomingValue};
+use kv_core::{Durability, Event, IncomingValue};
 use sled::IVec;
 
 use crate::engine::Trees;
@@ -121,6 +121,7 @@ impl<'a> Entry<'a> {
             self.trees.deadlines.insert(deadline_key(deadline, at.as_slice()), self.state.name.as_bytes())?;
         }
         let old = self.trees.entries.insert(&at, content.record(deadline))?;
+        self.settle(&at)?;
         let Content { value, writing } = content;
         if let Some(writing) = writing {
             (*writing).keep();
@@ -141,12 +142,24 @@ impl<'a> Entry<'a> {
     /// Removes the entry, if it is there.
     pub(crate) fn remove(&mut self) -> Result<(), Fault> {
         let Some(id) = self.state.id() else { return Ok(()) };
-        let old = self.trees.entries.remove(EntryKey::new(id, self.key))?;
+        let at = EntryKey::new(id, self.key);
+        let old = self.trees.entries.remove(&at)?;
+        self.settle(&at)?;
         // Removing what is absent or expired is no write: guards stay good.
         if old.is_some() && self.replaced(old) {
             self.lock.written();
             let key = self.key;
             self.inner.hub.publish(&self.state.name, key, || Event::Deleted { key: key.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Has sled split or merge the nodes that the write left too full or too empty. It would else do so at the next
+    /// visit, be it a read's, which then fails where nothing can be written any more; but what was written before a
+    /// disk was full must stay readable (DUR-5). Without a promise to keep, the visit is not paid for.
+    fn settle(&self, at: &EntryKey) -> Result<(), Fault> {
+        if self.inner.config.durability != Durability::Volatile {
+            self.trees.entries.contains_key(at)?;
         }
         Ok(())
     }

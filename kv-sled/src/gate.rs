@@ -42,10 +42,12 @@ impl Gate {
 
     /// Shares the gate: no batch is applied while the result lives.
     pub(crate) async fn share(&self) -> RwLockReadGuard<'_, ()> {
-        match self.lock.try_read() {
-            Ok(shared) => shared,
-            Err(_) => self.lock.read().await,
-        }
+        self.lock.read().await
+    }
+
+    /// As [`share`](Self::share), where that needs no waiting.
+    pub(crate) fn try_share(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        self.lock.try_read().ok()
     }
 
     /// As [`share`](Self::share), for work that outlives the future that began it.

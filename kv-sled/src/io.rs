@@ -8,14 +8,18 @@ use kv_core::{Effect, Error, ErrorKind, Result};
 /// A call that takes longer than this blocked on something.
 const SLOW: Duration = Duration::from_micros(200);
 
-/// How long calls stay off the runtime after a slow one.
+/// How long calls stay off the runtime after one that blocked.
 const AWAY: Duration = Duration::from_secs(1);
+
+/// How long after a slow call the next ones are watched for why they are slow.
+const SUSPICION: Duration = Duration::from_millis(5);
 
 /// Where calls run that could block (RUN-2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IoPolicy {
-    /// Inline, until a call takes over 200 µs; then on the blocking pool for 1 s, then inline again. sled can't be
-    /// asked beforehand whether a call would block.
+    /// Inline, until calls take over 200 µs because they wait; then on the blocking pool for 1 s, then inline again.
+    /// sled can't be asked beforehand whether a call would block. A call that only lost its core to another thread
+    /// is no sign of a slow disk, and the pool would make it worse.
     #[default]
     Auto,
     /// Always inline: cheapest, for folders in memory. Long work still yields between its steps.
@@ -42,12 +46,20 @@ pub(crate) struct Io {
     start: Instant,
     /// Milliseconds after `start` until which calls stay away; 0 if they do not.
     away_until: AtomicU64,
+    /// Milliseconds after `start` until which calls are watched; 0 if they are not.
+    watch_until: AtomicU64,
     slow: AtomicU64,
 }
 
 impl Io {
     pub(crate) fn new(policy: IoPolicy) -> Self {
-        Self { policy, start: Instant::now(), away_until: AtomicU64::new(0), slow: AtomicU64::new(0) }
+        Self {
+            policy,
+            start: Instant::now(),
+            away_until: AtomicU64::new(0),
+            watch_until: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+        }
     }
 
     /// Whether the next call runs on the caller's task.
@@ -77,13 +89,35 @@ impl Io {
         if self.policy != IoPolicy::Auto {
             return call();
         }
+        let waits = if self.is_watching() { voluntary_waits() } else { None };
         let begun = Instant::now();
         let done = call();
         if begun.elapsed() > SLOW {
-            self.slow.fetch_add(1, Ordering::Relaxed);
-            self.away_until.store(self.millis() + AWAY.as_millis() as u64, Ordering::Relaxed);
+            self.judge(waits);
         }
         done
+    }
+
+    /// Decides what a slow call means: the first of a few has the next ones watched, for asking the system before
+    /// each call would cost a fifth of a read; one that was watched and waited sends the calls away.
+    fn judge(&self, before: Option<i64>) {
+        self.slow.fetch_add(1, Ordering::Relaxed);
+        match (before, voluntary_waits()) {
+            (Some(before), Some(after)) if before == after => {}
+            (None, Some(_)) => self.watch_until.store(self.millis_after(SUSPICION), Ordering::Relaxed),
+            _ => self.away_until.store(self.millis_after(AWAY), Ordering::Relaxed),
+        }
+    }
+
+    fn is_watching(&self) -> bool {
+        match self.watch_until.load(Ordering::Relaxed) {
+            0 => false,
+            until if self.millis() < until => true,
+            until => {
+                let _ = self.watch_until.compare_exchange(until, 0, Ordering::Relaxed, Ordering::Relaxed);
+                false
+            }
+        }
     }
 
     /// How many inline calls were slow.
@@ -91,10 +125,27 @@ impl Io {
         self.slow.load(Ordering::Relaxed)
     }
 
+    fn millis_after(&self, wait: Duration) -> u64 {
+        self.millis() + wait.as_millis() as u64
+    }
+
     fn millis(&self) -> u64 {
         // At least 1: 0 means something else.
         self.start.elapsed().as_millis() as u64 + 1
     }
+}
+
+/// How often this thread has let go of its core because it had to wait, for a disk or a lock; `None` where the system
+/// does not tell it for a thread.
+fn voluntary_waits() -> Option<i64> {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::resource::{UsageWho, getrusage};
+        // It fails for a bad argument only.
+        getrusage(UsageWho::RUSAGE_THREAD).ok().map(|usage| usage.voluntary_context_switches())
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// Runs blocking work on the runtime's pool, or here where there is no runtime. If the future is dropped the work
@@ -117,18 +168,39 @@ pub(crate) async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send +
 mod tests {
     use super::*;
 
+    fn spin() {
+        let begun = Instant::now();
+        while begun.elapsed() <= SLOW {}
+    }
+
+    /// Waits as a slow disk makes a thread wait: off its core.
+    fn block() {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        assert!(receiver.recv_timeout(SLOW * 2).is_err());
+        drop(sender);
+    }
+
     #[test]
-    fn a_slow_call_sends_the_next_ones_away_for_a_while() {
+    fn calls_that_wait_send_the_next_ones_away_for_a_while() {
         let io = Io::new(IoPolicy::Auto);
         io.inline(|| ());
         assert!(io.is_inline());
-        io.inline(|| {
-            let begun = Instant::now();
-            while begun.elapsed() <= SLOW {}
-        });
-        assert!(!io.is_inline() && io.slow_calls() == 1);
+        // The clock of the first has to run out before the second only on a machine that stands still for 5 ms.
+        while io.is_inline() {
+            io.inline(block);
+        }
+        assert!(io.slow_calls() >= 2);
         io.away_until.store(io.millis(), Ordering::Relaxed);
         assert!(io.is_inline() && io.is_inline());
         assert!(Io::new(IoPolicy::Inline).is_inline() && !Io::new(IoPolicy::Offload).is_inline());
+    }
+
+    #[test]
+    fn a_call_that_only_lost_its_core_changes_nothing() {
+        let io = Io::new(IoPolicy::Auto);
+        for _ in 0..10 {
+            io.inline(spin);
+        }
+        assert!(io.is_inline() && io.slow_calls() == 10);
     }
 }

@@ -20,6 +20,7 @@ mod overflow;
 mod provider;
 mod record;
 mod registry;
+mod space;
 mod store;
 mod sweeper;
 mod torn;

@@ -21,6 +21,7 @@ use crate::layout::SEGMENT_BYTES;
 use crate::marker::{Mark, Marker};
 use crate::overflow::Overflows;
 use crate::registry::{self, Registry};
+use crate::space::Space;
 use crate::store::Inner;
 use crate::sweeper::{self, Bell, TIDY};
 use crate::torn::Torn;
@@ -81,6 +82,7 @@ fn assemble(config: Config, trees: Trees, is_tidy: bool) -> Result<Opened, Fault
         flusher,
         bell,
         torn: Torn::default(),
+        space: Space::new(config.path.clone()),
         engine,
         config,
     });
@@ -239,3 +241,7 @@ fn check_format(trees: &Trees, mark: Mark) -> Result<(), Fault> {
 pub(crate) fn closings(trees: &Trees) -> Result<u64, Fault> {
     trees.meta.get(CLOSED)?.map_or(Ok(0), |times| registry::read_id(&times))
 }
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

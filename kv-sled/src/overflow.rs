@@ -141,7 +141,7 @@ impl Writing {
         loop {
             let (part, at) = match self.next {
                 None => {
-                    trees.chunks.insert(chunk_key(id, Part::Owner, 0), self.owner.as_slice())?;
+                    insert(trees, chunk_key(id, Part::Owner, 0), self.owner.as_slice())?;
                     self.next = Some((Part::Key, 0));
                     continue;
                 }
@@ -155,7 +155,7 @@ impl Writing {
             match all.chunks(CHUNK_BYTES).nth(at) {
                 Some(piece) => {
                     let index = u32::try_from(at).unwrap_or(u32::MAX);
-                    trees.chunks.insert(chunk_key(id, part, index), piece)?;
+                    insert(trees, chunk_key(id, part, index), piece)?;
                     self.next = Some((part, at + 1));
                 }
                 None if part == Part::Value => return Ok(true),
@@ -182,6 +182,13 @@ impl Writing {
     pub(crate) fn keep(mut self) {
         self.draft.kept = true;
     }
+}
+
+/// Writes a piece, and has sled split the node at once: a reader must not have to, see `Entry::settle`.
+fn insert(trees: &Trees, key: [u8; 13], piece: &[u8]) -> Result<(), Fault> {
+    trees.chunks.insert(key, piece)?;
+    trees.chunks.contains_key(key)?;
+    Ok(())
 }
 
 /// Pieces being read, in steps.
@@ -256,7 +263,9 @@ pub(crate) fn long_key(trees: &Trees, head: &Head) -> Result<Option<String>, Fau
 pub(crate) fn remove(trees: &Trees, id: u64) -> Result<(), Fault> {
     for part in [Part::Value, Part::Key, Part::Owner] {
         for key in trees.chunks.range(part_range(id, part)).keys() {
-            trees.chunks.remove(key?)?;
+            let key = key?;
+            trees.chunks.remove(&key)?;
+            trees.chunks.contains_key(key)?;
         }
     }
     Ok(())

@@ -86,6 +86,11 @@ impl Provider {
         Ok(Self { inner, closing: Mutex::new(Closing::Not(Some(sweeper))) })
     }
 
+    #[cfg(test)]
+    pub(crate) fn engine(&self) -> &crate::engine::Engine {
+        &self.inner.engine
+    }
+
     /// Begins to close, once; gives where the result will be.
     fn begin_closing(&self) -> Result<watch::Receiver<Option<Result<(), ClosingFailed>>>> {
         let mut closing = self.closing.lock();

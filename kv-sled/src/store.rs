@@ -17,8 +17,10 @@ use crate::flusher::Flusher;
 use crate::gate::Gate;
 use crate::io::{Io, offload};
 use crate::layout::{EntryKey, INLINE_VALUE_BYTES, is_long};
-use crate::overflow::{Overflows, Reading, Writing};
+use crate::overflow::{Overflows, Pin, Reading, Writing};
+use crate::record::Record;
 use crate::registry::{BucketState, Registry};
+use crate::space::Space;
 use crate::sweeper::Bell;
 use crate::torn::Torn;
 
@@ -29,6 +31,15 @@ pub(crate) const SLICE: Duration = Duration::from_micros(250);
 /// Values from this size on are read and written on the blocking pool where the policy allows it: moving them takes
 /// longer than moving the call.
 const POOL_FROM_BYTES: usize = 128 << 10;
+
+/// Bytes that a slice of writing pieces takes, at most about.
+const SLICE_BYTES: usize = 1 << 20;
+
+/// Bytes that writing an entry takes, on average; pieces are counted by themselves.
+const ENTRY_BYTES: usize = 1 << 10;
+
+/// What a read was doing when it failed.
+const READING: &str = "reading an entry";
 
 /// A store, without its threads.
 pub(crate) struct Inner {
@@ -43,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) flusher: Flusher,
     pub(crate) bell: Arc<Bell>,
     pub(crate) torn: Torn,
+    pub(crate) space: Space,
 }
 
 impl Drop for Inner {
@@ -50,6 +62,15 @@ impl Drop for Inner {
         // The threads end by themselves; the last one lets go of the engine.
         self.bell.stop();
         self.hub.close();
+    }
+}
+
+impl Inner {
+    /// Writes pieces for about a slice; tells whether all are written.
+    fn write_some(&self, writing: &mut Writing) -> Result<bool> {
+        self.engine.check_writable()?;
+        self.space.take(SLICE_BYTES)?;
+        self.engine.write("writing a large entry", |trees| writing.step(trees, SLICE))
     }
 }
 
@@ -68,31 +89,33 @@ impl Bucket {
         step: impl Fn(&Self, &Trees, &str) -> Result<T, Fault> + Copy + Send + 'static,
     ) -> Result<T> {
         consume_budget().await;
-        if let Some(seen) = self.glimpse(key, step).await? {
+        if self.inner.io.is_inline()
+            && let Some(seen) = self.inner.io.inline(|| self.glimpse(key, step))
+        {
             return seen;
         }
-        loop {
-            let _shared = self.inner.gate.share().await;
-            if let Some(seen) = self.glimpse(key, step).await? {
-                return seen;
-            }
-        }
+        // Boxed, so that the usual future stays small.
+        Box::pin(self.read_slowly(key, step)).await
     }
 
-    async fn glimpse<T: Send + 'static>(
+    async fn read_slowly<T: Send + 'static>(
         &self,
         key: &str,
         step: impl Fn(&Self, &Trees, &str) -> Result<T, Fault> + Copy + Send + 'static,
-    ) -> Result<Option<Result<T>>> {
-        let look = move |bucket: &Self, key: &str| {
-            let inner = &*bucket.inner;
-            inner.gate.glimpse(|| inner.engine.read("reading an entry", |trees| step(bucket, trees, key)))
-        };
-        if self.inner.io.is_inline() {
-            return Ok(self.inner.io.inline(|| look(self, key)));
+    ) -> Result<T> {
+        if !self.inner.io.is_inline() {
+            let (bucket, key) = (self.clone(), key.to_owned());
+            if let Some(seen) = offload(move || bucket.glimpse(&key, step)).await? {
+                return seen;
+            }
         }
-        let (bucket, key) = (self.clone(), key.to_owned());
-        offload(move || look(&bucket, &key)).await
+        let _shared = self.inner.gate.share().await;
+        self.inner.engine.read(READING, |trees| step(self, trees, key))
+    }
+
+    fn glimpse<T>(&self, key: &str, step: impl Fn(&Self, &Trees, &str) -> Result<T, Fault>) -> Option<Result<T>> {
+        let inner = &*self.inner;
+        inner.gate.glimpse(|| inner.engine.read(READING, |trees| step(self, trees, key)))
     }
 
     /// Runs a step on one entry under its key's lock.
@@ -102,24 +125,40 @@ impl Bucket {
         step: impl FnOnce(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
         consume_budget().await;
-        let inner = &*self.inner;
-        let call = move |bucket: &Self, key: &str| {
-            let inner = &*bucket.inner;
-            inner.engine.write("writing an entry", |trees| step(&mut Entry::lock(inner, trees, &bucket.state, key)))
-        };
-        if inner.io.is_inline() {
-            let _shared = inner.gate.share().await;
-            return inner.io.inline(|| call(self, key));
+        if self.inner.io.is_inline()
+            && let Some(_shared) = self.inner.gate.try_share()
+        {
+            return self.inner.io.inline(|| self.step(key, step));
+        }
+        // Boxed, so that the usual future stays small.
+        Box::pin(self.write_slowly(key, step)).await
+    }
+
+    async fn write_slowly<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl FnOnce(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        if self.inner.io.is_inline() {
+            let _shared = self.inner.gate.share().await;
+            return self.inner.io.inline(|| self.step(key, step));
         }
         // The call goes on if this future is dropped, and must keep batches out until it ends.
-        let shared = inner.gate.share_owned().await;
+        let shared = self.inner.gate.share_owned().await;
         let (bucket, key) = (self.clone(), key.to_owned());
         offload(move || {
-            let done = call(&bucket, &key);
+            let done = bucket.step(&key, step);
             drop(shared);
             done
         })
         .await?
+    }
+
+    fn step<T>(&self, key: &str, step: impl FnOnce(&mut Entry<'_>) -> Result<T, Fault>) -> Result<T> {
+        let inner = &*self.inner;
+        inner.engine.check_writable()?;
+        inner.space.take(ENTRY_BYTES)?;
+        inner.engine.write("writing an entry", |trees| step(&mut Entry::lock(inner, trees, &self.state, key)))
     }
 
     /// Waits until what was written is as durable as the store promises.
@@ -129,10 +168,14 @@ impl Bucket {
 
     /// Makes a value ready to be stored under `key`: writes the pieces of what is too large for a record.
     pub(crate) async fn prepare(&self, key: &str, value: Bytes) -> Result<Content> {
-        let cut = value.len() > INLINE_VALUE_BYTES;
-        if !cut && !is_long(key) {
+        if value.len() <= INLINE_VALUE_BYTES && !is_long(key) {
             return Ok(Content { value, writing: None });
         }
+        Box::pin(self.prepare_pieces(key, value)).await
+    }
+
+    async fn prepare_pieces(&self, key: &str, value: Bytes) -> Result<Content> {
+        let cut = value.len() > INLINE_VALUE_BYTES;
         let id = self.id_for_write().await?;
         let inner = &*self.inner;
         let writing =
@@ -147,17 +190,16 @@ impl Bucket {
     }
 
     async fn write_pieces(&self, mut writing: Writing, bytes: usize) -> Result<Writing> {
-        const DOING: &str = "writing a large entry";
         let inner = &*self.inner;
         if inner.io.may_offload() && (bytes >= POOL_FROM_BYTES || !inner.io.is_inline()) {
             let inner = Arc::clone(&self.inner);
             return offload(move || {
-                while !inner.engine.write(DOING, |trees| writing.step(trees, SLICE))? {}
+                while !inner.write_some(&mut writing)? {}
                 Ok(writing)
             })
             .await?;
         }
-        while !inner.engine.write(DOING, |trees| writing.step(trees, SLICE))? {
+        while !inner.write_some(&mut writing)? {
             yield_now().await;
         }
         Ok(writing)
@@ -165,11 +207,14 @@ impl Bucket {
 
     /// Reads the pieces of a value, if it is cut into some.
     pub(crate) async fn load(&self, seen: Seen) -> Result<Bytes> {
+        match seen {
+            Seen::Whole(value) => Ok(value),
+            Seen::Cut(pin, record) => Box::pin(self.load_pieces(pin, record)).await,
+        }
+    }
+
+    async fn load_pieces(&self, pin: Arc<Pin>, record: Record) -> Result<Bytes> {
         const DOING: &str = "reading a large value";
-        let (pin, record) = match seen {
-            Seen::Whole(value) => return Ok(value),
-            Seen::Cut(pin, record) => (pin, record),
-        };
         let Some(mut reading) = Reading::value(&record.head) else { return Ok(record.into_inline()) };
         let inner = &*self.inner;
         if inner.io.may_offload() && (record.value_bytes() >= POOL_FROM_BYTES || !inner.io.is_inline()) {

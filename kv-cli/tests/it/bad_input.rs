@@ -146,3 +146,14 @@ fn a_damaged_store_is_told_and_no_value_is_made_up() {
         assert_eq!(ran.err.trim_end().lines().count(), 1, "cut to {cut}: {}", ran.err);
     }
 }
+
+#[test]
+fn an_argument_that_is_not_utf_8_is_a_usage_mistake() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let kv = Kv::new();
+    let ran = kv.run(&[OsStr::new("set"), OsStr::new("b"), OsStr::from_bytes(b"k\xff"), OsStr::new("v")]).code(2);
+    assert!(ran.err.contains("UTF-8"), "{}", ran.err);
+    assert!(!kv.path("store").exists());
+}

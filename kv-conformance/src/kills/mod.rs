@@ -24,6 +24,9 @@ pub use matrix::{MATRIX_SCHEMA, Matrix, MutantReport, ReferenceFailure};
 /// How long a case may take against a mutant: some hang.
 const MUTANT_CASE_LIMIT: Duration = Duration::from_secs(15);
 
+/// Mutants that are tried at once, per core: against them most cases wait for what never comes.
+const THREADS_PER_CORE: usize = 3;
+
 /// How the kill matrix is made.
 ///
 /// ```no_run
@@ -80,7 +83,7 @@ impl Kills {
             first_seed: DEFAULT_SEED,
             full: false,
             filter: None,
-            threads: thread::available_parallelism().map_or(1, NonZero::get),
+            threads: cores() * THREADS_PER_CORE,
             limit: MUTANT_CASE_LIMIT,
         }
     }
@@ -133,13 +136,94 @@ impl Kills {
         let started = Instant::now();
         let chosen: Vec<&'static Mutant> = mutants().filter(|mutant| self.wants(mutant)).collect();
         let (reference, times) = self.reference(&chosen, &mut progress);
-        let news = |news: News<'_, &'static Mutant, MutantReport>| {
-            if let News::Ended(mutant, done) = news {
-                progress(KillProgress::Mutant { mutant, done, of: chosen.len() });
+        let tries = self.try_all(&chosen, &times, &mut progress);
+        let reports = tries.into_iter().map(Try::report).collect();
+        Matrix::new(&self, reference, reports, millis(started.elapsed()))
+    }
+
+    /// Tries the mutants, first with the cases that run beside one another, where much waiting overlaps, and then, one
+    /// by one, with those that run alone.
+    fn try_all(
+        &self,
+        chosen: &[&'static Mutant],
+        times: &Times,
+        progress: &mut impl FnMut(KillProgress<'_>),
+    ) -> Vec<Try> {
+        let (of, mut done) = (chosen.len(), 0);
+        let mut tell = |tried: &Try| {
+            done += 1;
+            progress(KillProgress::Mutant { mutant: &tried.clone().report(), done, of });
+        };
+        let news = |news: News<'_, &'static Mutant, Try>| {
+            if let News::Ended(tried, _) = news
+                && !self.goes_on(tried)
+            {
+                tell(tried);
             }
         };
-        let reports = in_parallel(&chosen, self.threads, news, |mutant| self.try_one(mutant, &times));
-        Matrix::new(&self, reference, reports, millis(started.elapsed()))
+        let mut tries = in_parallel(chosen, self.threads, news, |mutant| {
+            let mut tried = Try::new(mutant, self.seeds_in_order().collect());
+            self.go_through(&mut tried, times, |case| !case.exclusive);
+            tried
+        });
+        for tried in tries.iter_mut().filter(|tried| self.goes_on(tried)) {
+            self.go_through(tried, times, |case| case.exclusive);
+            tell(tried);
+        }
+        tries
+    }
+
+    /// Whether the cases that run alone are to try the mutant too.
+    fn goes_on(&self, tried: &Try) -> bool {
+        self.full || !tried.escaped.is_empty()
+    }
+
+    /// Tries the mutant with the wanted cases and the seeds with which it is at large.
+    fn go_through(&self, tried: &mut Try, times: &Times, wanted: impl Fn(&Case) -> bool) {
+        let started = Instant::now();
+        let mutant = tried.mutant;
+        let harness: Arc<dyn Harness> = Arc::new(MutantHarness(mutant));
+        let mut own = family(mutant.family);
+        own.retain(|case| wanted(case));
+        own.sort_by_key(|case| (!case.clauses.contains(&mutant.clause), times.get(case.name)));
+        let mut escaped = Vec::new();
+        for seed in self.seeds_in_order() {
+            let at_large = tried.escaped.contains(&seed);
+            let everything = self.full && seed == self.first_seed;
+            if !at_large && !everything {
+                continue;
+            }
+            let list =
+                if everything { cases().filter(|case| wanted(case)).collect() } else { likely_first(&own, &tried.by) };
+            let caught = self.first_catch_or_all(tried, &harness, &list, seed, everything);
+            if at_large && !caught {
+                escaped.push(seed);
+            }
+        }
+        tried.escaped = escaped;
+        tried.took += started.elapsed();
+    }
+
+    /// Runs the cases, up to the first catch or all of them; says whether the mutant's own family caught it.
+    fn first_catch_or_all(
+        &self,
+        tried: &mut Try,
+        harness: &Arc<dyn Harness>,
+        list: &[&'static Case],
+        seed: u64,
+        all: bool,
+    ) -> bool {
+        let mut caught = false;
+        for case in list {
+            if let Err(Stop::Failed(reason)) = attempt(harness, case, seed, self.limit).outcome {
+                caught |= case.family == tried.mutant.family;
+                tried.by.entry(case.name).or_insert(reason);
+                if !all {
+                    break;
+                }
+            }
+        }
+        caught
     }
 
     fn wants(&self, mutant: &Mutant) -> bool {
@@ -163,7 +247,7 @@ impl Kills {
         let list: Vec<_> = cases().filter(wanted).collect();
         let (mut failures, mut times) = (Vec::new(), Times::new());
         for seed in self.seeds_in_order() {
-            let reports = in_parallel(&list, self.threads, |_| {}, |case| try_case(&harness, case, seed, CASE_LIMIT));
+            let reports = in_parallel(&list, cores(), |_| {}, |case| try_case(&harness, case, seed, CASE_LIMIT));
             times.extend(reports.iter().map(|case| (case.case, case.ms)));
             let failed = reports.into_iter().filter(|case| case.outcome != Ending::Passed);
             let before = failures.len();
@@ -176,40 +260,28 @@ impl Kills {
         }
         (failures, times)
     }
+}
 
-    fn try_one(&self, mutant: &'static Mutant, times: &Times) -> MutantReport {
-        let started = Instant::now();
-        let harness: Arc<dyn Harness> = Arc::new(MutantHarness(mutant));
-        let mut own = family(mutant.family);
-        own.sort_by_key(|case| (!case.clauses.contains(&mutant.clause), times.get(case.name)));
-        let mut caught_by = BTreeMap::new();
-        let mut escaped = Vec::new();
-        for seed in self.seeds_in_order() {
-            let everything = self.full && seed == self.first_seed;
-            let list = if everything { cases().collect() } else { likely_first(&own, &caught_by) };
-            let mut caught = false;
-            for case in list {
-                if let Some(reason) = self.catches(&harness, case, seed) {
-                    caught |= case.family == mutant.family;
-                    caught_by.entry(case.name).or_insert(reason);
-                    if !everything {
-                        break;
-                    }
-                }
-            }
-            if !caught {
-                escaped.push(seed);
-            }
-        }
-        MutantReport::new(mutant, caught_by, escaped, millis(started.elapsed()))
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// A mutant as far as it was tried.
+#[derive(Clone)]
+struct Try {
+    mutant: &'static Mutant,
+    by: BTreeMap<&'static str, String>,
+    escaped: Vec<u64>,
+    took: Duration,
+}
+
+impl Try {
+    fn new(mutant: &'static Mutant, seeds: Vec<u64>) -> Self {
+        Self { mutant, by: BTreeMap::new(), escaped: seeds, took: Duration::ZERO }
     }
 
-    /// How the case catches the mutant, if it does.
-    fn catches(&self, harness: &Arc<dyn Harness>, case: &'static Case, seed: u64) -> Option<String> {
-        match attempt(harness, case, seed, self.limit).outcome {
-            Err(Stop::Failed(reason)) => Some(reason),
-            Ok(()) | Err(Stop::NotApplicable(_) | Stop::Inconclusive(_)) => None,
-        }
+    fn report(self) -> MutantReport {
+        MutantReport::new(self.mutant, self.by, self.escaped, millis(self.took))
     }
 }
 

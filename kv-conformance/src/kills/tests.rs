@@ -35,8 +35,12 @@ static UNHARMED: Mutant = mutant("unharmed", || Arc::new(Unharmed));
 static DEAF: Mutant = mutant("deaf", || Arc::new(Deaf));
 static PANICKING: Mutant = mutant("panicking", || Arc::new(Panicking));
 
+fn tried(kills: &Kills, mutant: &'static Mutant) -> MutantReport {
+    kills.try_all(&[mutant], &Times::new(), &mut |_| {}).pop().unwrap().report()
+}
+
 fn matrix(kills: &Kills, mutant: &'static Mutant) -> Matrix {
-    Matrix::new(kills, Vec::new(), vec![kills.try_one(mutant, &Times::new())], 0)
+    Matrix::new(kills, Vec::new(), vec![tried(kills, mutant)], 0)
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn panics_and_hangs_are_caught_with_every_seed() {
 fn a_matrix_of_nothing_or_with_a_failing_reference_fails() {
     let kills = Kills::new();
     assert!(Matrix::new(&kills, Vec::new(), Vec::new(), 0).is_failure());
-    let caught = kills.try_one(&PANICKING, &Times::new());
+    let caught = tried(&kills, &PANICKING);
     let failure = ReferenceFailure { case: "store::x", seed: 1, reason: "expected: a|b".to_owned() };
     let matrix = Matrix::new(&kills, vec![failure], vec![caught], 0);
     assert!(matrix.is_failure());

@@ -214,12 +214,11 @@ struct Trims;
 #[async_trait]
 impl Fault for Trims {
     async fn increment(&self, under: &Under, key: &str, delta: i64) -> Result<i64> {
-        if let Some(old) = text(under, key).await?.and_then(|text| text.trim().parse::<i64>().ok()) {
-            if let Some(sum) = old.checked_add(delta) {
-                return store(under, key, sum).await;
-            }
+        let old = text(under, key).await?.and_then(|text| text.trim().parse::<i64>().ok());
+        match old.and_then(|old| old.checked_add(delta)) {
+            Some(sum) => store(under, key, sum).await,
+            None => under.atomic()?.increment(key, delta).await,
         }
-        under.atomic()?.increment(key, delta).await
     }
 }
 

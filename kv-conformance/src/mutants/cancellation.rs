@@ -350,7 +350,7 @@ struct KeepsFile(Mutex<VecDeque<File>>, AtomicU64);
 #[async_trait]
 impl Fault for KeepsFile {
     async fn get(&self, under: &Under, key: &str) -> Result<Option<IncomingValue>> {
-        if self.1.fetch_add(1, Ordering::Relaxed) % 20 != 0 {
+        if !self.1.fetch_add(1, Ordering::Relaxed).is_multiple_of(20) {
             return under.bucket.get(key).await;
         }
         let file = File::open("/dev/null").map_err(|error| {

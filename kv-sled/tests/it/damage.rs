@@ -21,7 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn name(n: usize) -> (String, usize) {
-    let bytes = if n % 50 == 0 { 40 << 10 } else { 10 + n % 300 };
+    let bytes = if n.is_multiple_of(50) { 40 << 10 } else { 10 + n % 300 };
     (format!("key{n:05}"), bytes)
 }
 
@@ -120,7 +120,7 @@ fn damage(folder: &Path, n: usize) -> Result<String, Failed> {
         fs::read_dir(folder)?.filter_map(Result::ok).map(|file| file.path()).filter(|path| path.is_file()).collect();
     files.sort();
     // Mostly the log, which holds the data.
-    let file = if n % 4 == 0 { files[(n / 4) % files.len()].clone() } else { folder.join("db") };
+    let file = if n.is_multiple_of(4) { files[(n / 4) % files.len()].clone() } else { folder.join("db") };
     let mut bytes = fs::read(&file)?;
     // The used part of the log; the rest is padding.
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);

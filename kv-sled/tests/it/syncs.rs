@@ -22,7 +22,10 @@ struct Call {
     end: usize,
 }
 
-fn trace(durability: &str) -> Result<(Vec<Call>, Vec<(usize, String)>), Failed> {
+/// What the child said, by the lines of the trace in which it did.
+type Said = Vec<(usize, String)>;
+
+fn trace(durability: &str) -> Result<(Vec<Call>, Said), Failed> {
     let folder = tempfile::tempdir()?;
     let store = folder.path().join("store");
     let log = folder.path().join("trace");
@@ -56,10 +59,10 @@ fn trace(durability: &str) -> Result<(Vec<Call>, Vec<(usize, String)>), Failed> 
             }
             calls.push(Call { is_sync, begin: at, end: at });
         }
-        if rest.starts_with("<... pwrite64 resumed>") || rest.contains("sync resumed>") {
-            if let Some(call) = open.remove(thread).and_then(|call| calls.get_mut(call)) {
-                call.end = at;
-            }
+        if rest.contains(" resumed>")
+            && let Some(call) = open.remove(thread).and_then(|call| calls.get_mut(call))
+        {
+            call.end = at;
         }
     }
     Ok((calls, lines))

@@ -30,9 +30,11 @@ pub(super) async fn tour(session: &mut Session) -> Ended {
         session.out.line(format!("A tour of kv on {engine}, in {place}"))?;
     }
     let mut steps = Steps::new(&mut session.out);
-    let ended = script::play(&url, store, &name, &mut steps).await;
+    let ended = script::play(&url, &store, &name, &mut steps).await;
     let (steps, failed) = steps.finish();
     if let Err(failure) = ended {
+        // The failure is what is told, whatever becomes of the rest.
+        let _ = store.close().await;
         script::clean_up(&url, &name).await;
         return Err(failure);
     }

@@ -34,7 +34,7 @@ macro_rules! call {
 }
 
 /// Goes through everything in the bucket `name`, which is new, and removes it.
-pub(super) async fn play(url: &str, store: Store, name: &str, steps: &mut Steps<'_>) -> Result<(), Failure> {
+pub(super) async fn play(url: &str, store: &Store, name: &str, steps: &mut Steps<'_>) -> Result<(), Failure> {
     let declared = store.declared();
     steps.section("Read and write")?;
     let bucket = call!(steps, let bucket = store.open_bucket(name), "a bucket");
@@ -160,15 +160,21 @@ async fn in_time<T>(what: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(PATIENCE, what).await.ok()
 }
 
-async fn reopen(url: &str, store: Store, name: &str, steps: &mut Steps<'_>) -> Result<(), Failure> {
+async fn reopen(url: &str, store: &Store, name: &str, steps: &mut Steps<'_>) -> Result<(), Failure> {
     steps.section("Closing and opening again")?;
     call!(steps, store.close(), "()");
     let store = call!(steps, let store = kv::open(url), "a store");
+    let ended = reopened(&store, name, steps).await;
+    let closed = store.close().await;
+    ended?;
+    Ok(closed?)
+}
+
+async fn reopened(store: &Store, name: &str, steps: &mut Steps<'_>) -> Result<(), Failure> {
     let bucket = call!(steps, let bucket = store.open_bucket(name), "a bucket");
     call!(steps, bucket.get("greeting"), "Some(\"hi\")");
     call!(steps, store.drop_bucket(name), "()");
     call!(steps, bucket.exists("greeting"), "false");
-    store.close().await?;
     Ok(())
 }
 

@@ -19,6 +19,12 @@ const WRITES: usize = 120;
 const READERS: usize = 3;
 const LOOKS: usize = 60;
 
+/// Counters that batches set while others increment them.
+const COUNTERS: [&str; 2] = ["a", "b"];
+
+/// From one batch's number to the next: more than the increments that come in between.
+const STEP: i64 = 1_000_000;
+
 /// Lets readers look again and again, on a handle each, for as long as the writing lasts.
 async fn look_beside<L>(
     bucket: &Bucket,
@@ -206,40 +212,56 @@ pub(super) async fn opposite_orders(cx: &Context) -> Outcome {
 
 /// BAT-4, ATM-1: a batch beside increments of its keys loses none of what came after it.
 pub(super) async fn batches_beside_increments(cx: &Context) -> Outcome {
-    const EACH: usize = 40;
     let bucket = cx.bucket("b").await?;
-    let counters = ["a", "b"];
-    let increments = counters.map(|key| {
-        let bucket = bucket.clone();
+    let (done, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let increments = COUNTERS.map(|key| {
+        let (bucket, done, made) = (bucket.clone(), Arc::clone(&done), Arc::clone(&made));
         tokio::spawn(async move {
-            let mut last = 0;
-            for _ in 0..EACH {
-                let n = bucket.increment(key, 1).await?;
-                // A batch of others sets it to 1,000 times something; in between it only grows.
-                let is_next = n == last + 1 || n % 1_000 <= i64::try_from(EACH).unwrap_or_default();
-                ensure!(is_next, "expected: {} or a batch's number and a little; found: {n}", last + 1);
-                last = n;
-            }
-            Ok::<(), Stop>(())
+            let ended = increment_until(&done, &made, &bucket, key).await;
+            done.store(true, Ordering::Relaxed);
+            ended
         })
     });
-    for n in 1..=EACH {
-        let value = (n * 1_000).to_string();
-        bucket.set_many(counters.map(|key| (key, value.as_str())).into_iter().chain([("c", value.as_str())])).await?;
-        let found = bucket.get_many(&counters).await?;
-        for value in &found {
-            let found = number(value.as_ref())?;
-            ensure!(
-                (n * 1_000..=n * 1_000 + EACH).contains(&found),
-                "expected: {} and at most {EACH} increments since; found: {found}",
-                n * 1_000
-            );
-        }
-    }
+    let applied = apply_beside(&done, &made, &bucket).await;
+    done.store(true, Ordering::Relaxed);
     for ended in join_all(increments).await {
         ended.map_err(|error| Stop::failed(format_args!("a task of increments ended: {error}")))??;
     }
-    ensure_eq!(number(bucket.get("c").await?.as_ref())?, EACH * 1_000, "the last batch's number");
+    applied
+}
+
+/// Increments the counter again and again, and looks at each answer.
+async fn increment_until(done: &AtomicBool, made: &AtomicUsize, bucket: &Bucket, key: &str) -> Outcome {
+    let mut last = 0;
+    while !done.load(Ordering::Relaxed) {
+        let found = bucket.increment(key, 1).await?;
+        // A batch of others sets it to a later step; in between it only grows by one.
+        let is_next = found == last + 1 || found / STEP > last / STEP;
+        ensure!(is_next, "expected: {} or a later batch's number and a little; found: {found}", last + 1);
+        last = found;
+        made.fetch_add(1, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// Applies batches, each once increments were made since the one before.
+async fn apply_beside(done: &AtomicBool, made: &AtomicUsize, bucket: &Bucket) -> Outcome {
+    for n in 1..=100 {
+        let before = made.load(Ordering::Relaxed);
+        let value = (n * STEP).to_string();
+        bucket.set_many(COUNTERS.into_iter().chain(["c"]).map(|key| (key, value.as_str()))).await?;
+        for found in bucket.get_many(&COUNTERS).await? {
+            let found = i64::try_from(number(found.as_ref())?).unwrap_or_default();
+            let is_since = (n * STEP..(n + 1) * STEP).contains(&found);
+            ensure!(is_since, "expected: {} and the increments since; found: {found}", n * STEP);
+        }
+        while made.load(Ordering::Relaxed) == before && !done.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    }
+    let last = bucket.get("c").await?;
+    ensure_eq!(number(last.as_ref())?.to_string(), (100 * STEP).to_string(), "the last batch's number");
     Ok(())
 }
 

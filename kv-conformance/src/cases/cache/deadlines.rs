@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kv_core::{CasSwap, Effect, ErrorKind, GetOrSet, MAX_TTL, Swap, Ttl};
+use kv_core::{Bucket, CasSwap, Effect, ErrorKind, GetOrSet, MAX_TTL, Swap, Ttl};
 
 use super::super::atomic::stored::ensure_stored;
+use super::super::cancellation::polls::Stepped;
 use super::super::store::entries::joined;
 use super::clock::{Deadline, LONG, SHORT, left};
 use crate::check::{ensure, ensure_eq};
@@ -167,11 +168,25 @@ pub(super) async fn restart_keeps_the_deadline(cx: &Context) -> Outcome {
     Ok(())
 }
 
-/// TTL-1: value and deadline are one step: nobody ever sees the new entry without its deadline.
+/// TTL-1: value and deadline are one step: nobody ever sees the new entry without its deadline, not between two polls
+/// of the write, nor beside a task that writes.
 pub(super) async fn value_and_deadline_together(cx: &Context) -> Outcome {
     const ENTRIES: usize = 200;
     const ENOUGH: usize = 50;
     let bucket = cx.bucket("b").await?;
+    for at in 0..10 {
+        let (writer, key) = (bucket.clone(), format!("k{at}"));
+        let name = key.clone();
+        let mut write = Stepped::new(Box::pin(async move { writer.set_with_ttl(&name, "v", LONG).await }));
+        loop {
+            let ended = write.step().await?.transpose()?;
+            has_its_deadline(&bucket, &key).await?;
+            if ended.is_some() {
+                break;
+            }
+        }
+        left(&bucket, &key, LONG).await?;
+    }
     let done = Arc::new(AtomicBool::new(false));
     let (writer, stop) = (bucket.clone(), Arc::clone(&done));
     let writes = tokio::spawn(async move {
@@ -188,15 +203,18 @@ pub(super) async fn value_and_deadline_together(cx: &Context) -> Outcome {
     let mut looks = 0;
     while !done.load(Ordering::Acquire) || looks < ENOUGH {
         looks += 1;
-        match bucket.ttl("k").await? {
-            Ttl::Absent | Ttl::Left(_) => {}
-            Ttl::Forever => {
-                return Err(Stop::failed("expected: an entry has its deadline from the first; found Forever"));
-            }
-        }
+        has_its_deadline(&bucket, "k").await?;
         tokio::task::yield_now().await;
     }
     joined(writes).await
+}
+
+async fn has_its_deadline(bucket: &Bucket, key: &str) -> Outcome {
+    ensure!(
+        bucket.ttl(key).await? != Ttl::Forever,
+        "expected: an entry has its deadline from the first; found Forever"
+    );
+    Ok(())
 }
 
 /// TTL-1: `set_with_ttl` replaces an older deadline, by a later and by a sooner one, and an entry without one.

@@ -54,7 +54,7 @@ async fn drop_each(bucket: &Bucket, write: Write, atomic_batches: bool) -> Resul
     let mut tried = Vec::new();
     for polls in 0..MOST_POLLS {
         let key = format!("{write:?} {polls}");
-        if let Some(old) = write.old() {
+        if let Some(old) = write.before() {
             bucket.set_many([(key.clone(), old.clone()), (twin(&key), old)]).await?;
         }
         let ended = drop_after(write.call(bucket, &key), polls).await?;
@@ -97,10 +97,10 @@ async fn check(bucket: &Bucket, write: Write, key: &str, atomic_batches: bool) -
 
 fn is_new(write: Write, key: &str, found: Option<&IncomingValue>) -> Result<bool, Stop> {
     let found = found.map(AsRef::as_ref);
-    if found == write.new().as_deref() {
+    if found == write.after().as_deref() {
         return Ok(true);
     }
-    if found == write.old().as_deref() {
+    if found == write.before().as_deref() {
         return Ok(false);
     }
     let found =
@@ -198,7 +198,7 @@ pub(super) async fn dropped_calls_hold_no_lock(cx: &Context) -> Outcome {
     for write in Write::declared(cx.declared()) {
         for polls in 1..4 {
             let key = format!("{write:?} {polls}");
-            if let Some(old) = write.old() {
+            if let Some(old) = write.before() {
                 bucket.set(&key, old).await?;
             }
             drop(drop_after(write.call(&bucket, &key), polls).await?);

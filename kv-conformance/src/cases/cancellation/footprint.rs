@@ -9,8 +9,9 @@ const FILES: usize = 16;
 const THREADS: usize = 16;
 const MEMORY_KIB: usize = 16 << 10;
 
-/// How long they may take to go once their owner is gone: an idle pool thread stays for ten seconds.
-const SETTLE: Duration = Duration::from_secs(12);
+/// How long they may take to go once their owner is gone; an idle thread of a pool stays for ten seconds.
+const SETTLE: Duration = Duration::from_secs(3);
+const SETTLE_THREADS: Duration = Duration::from_secs(15);
 
 /// Open files, threads and resident memory of this process.
 #[derive(Clone, Copy, Debug)]
@@ -23,30 +24,32 @@ pub(super) struct Footprint {
 impl Footprint {
     /// Counts; does not apply where the machine does not tell.
     pub(super) fn take() -> Result<Self, Stop> {
-        let untold = || Stop::NotApplicable("this machine does not tell what a process holds".to_owned());
-        let files = std::fs::read_dir("/proc/self/fd").map_err(|_| untold())?.count();
-        let status = std::fs::read_to_string("/proc/self/status").map_err(|_| untold())?;
+        let untold = |why: &dyn std::fmt::Display| {
+            Stop::NotApplicable(format!("this machine does not tell what a process holds: {why}"))
+        };
+        let files = std::fs::read_dir("/proc/self/fd").map_err(|error| untold(&error))?.count();
+        let status = std::fs::read_to_string("/proc/self/status").map_err(|error| untold(&error))?;
         let number = |name: &str| {
             let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
             rest.split_whitespace().next()?.parse().ok()
         };
-        let threads = number("Threads:").ok_or_else(untold)?;
-        let resident_kib = number("VmRSS:").ok_or_else(untold)?;
+        let threads = number("Threads:").ok_or_else(|| untold(&"no count of threads"))?;
+        let resident_kib = number("VmRSS:").ok_or_else(|| untold(&"no size of memory"))?;
         Ok(Self { files, threads, resident_kib })
     }
 
     /// Waits until no more is held than in `self`.
     pub(super) async fn ensure_back(self, after: &str) -> Outcome {
-        let until = Instant::now() + SETTLE;
+        let started = Instant::now();
         loop {
             let now = Self::take()?;
-            let is_back = now.files <= self.files + FILES
-                && now.threads <= self.threads + THREADS
-                && now.resident_kib <= self.resident_kib + MEMORY_KIB;
-            if is_back {
+            let is_back = now.files <= self.files + FILES && now.resident_kib <= self.resident_kib + MEMORY_KIB;
+            let threads_are_back = now.threads <= self.threads + THREADS;
+            if is_back && threads_are_back {
                 return Ok(());
             }
-            if Instant::now() > until {
+            let patience = if is_back { SETTLE_THREADS } else { SETTLE };
+            if started.elapsed() > patience {
                 return Err(Stop::failed(format_args!("after {after}: expected no more than {self:?}, found {now:?}")));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -5,7 +5,7 @@ mod footprint;
 mod groups;
 mod many;
 mod others;
-mod polls;
+pub(super) mod polls;
 mod waiting;
 
 use crate::case::case;

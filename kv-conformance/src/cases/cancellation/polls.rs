@@ -32,21 +32,43 @@ impl Wake for Bell {
     }
 }
 
-/// Polls the call at most `most` times, each time it asks for it, and drops it; gives how it ended, if it did.
+/// A call whose polls are ours: each when it asks for it, with the runtime's turn between two.
+pub(in crate::cases) struct Stepped<T> {
+    call: Pin<Box<dyn Future<Output = T> + Send>>,
+    bell: Arc<Bell>,
+    is_begun: bool,
+}
+
+impl<T> Stepped<T> {
+    pub(in crate::cases) fn new(call: Pin<Box<dyn Future<Output = T> + Send>>) -> Self {
+        Self { call, bell: Arc::default(), is_begun: false }
+    }
+
+    /// Polls once, after the call has asked for it; gives how it ended, if it did.
+    pub(in crate::cases) async fn step(&mut self) -> Result<Option<T>, Stop> {
+        if self.is_begun {
+            // Also renews this task's budget.
+            tokio::task::yield_now().await;
+            prompt("the waking of a call that waits", self.bell.0.notified()).await?;
+        }
+        self.is_begun = true;
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let poll = poll_fn(|_| Poll::Ready(self.call.as_mut().poll(&mut TaskContext::from_waker(&waker)))).await;
+        Ok(match poll {
+            Poll::Ready(ended) => Some(ended),
+            Poll::Pending => None,
+        })
+    }
+}
+
+/// Polls the call at most `most` times and drops it; gives how it ended, if it did.
 pub(super) async fn drop_after<T>(
-    mut call: Pin<Box<dyn Future<Output = T> + Send>>,
+    call: Pin<Box<dyn Future<Output = T> + Send>>,
     most: usize,
 ) -> Result<Option<T>, Stop> {
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
-    for polled in 0..most {
-        if polled > 0 {
-            // Also gives the runtime its turn, which renews this task's budget.
-            tokio::task::yield_now().await;
-            prompt("the waking of a call that waits", bell.0.notified()).await?;
-        }
-        let poll = poll_fn(|_| Poll::Ready(call.as_mut().poll(&mut TaskContext::from_waker(&waker)))).await;
-        if let Poll::Ready(ended) = poll {
+    let mut call = Stepped::new(call);
+    for _ in 0..most {
+        if let Some(ended) = call.step().await? {
             return Ok(Some(ended));
         }
     }
@@ -93,7 +115,7 @@ impl Write {
     }
 
     /// What the key holds before.
-    pub(super) fn old(self) -> Option<Bytes> {
+    pub(super) fn before(self) -> Option<Bytes> {
         match self {
             Self::Fill => None,
             Self::Increment => Some(Bytes::from_static(b"41")),
@@ -102,7 +124,7 @@ impl Write {
     }
 
     /// What it holds once written: longer than before, so that a mixture shows.
-    pub(super) fn new(self) -> Option<Bytes> {
+    pub(super) fn after(self) -> Option<Bytes> {
         match self {
             Self::Delete | Self::DeleteMany | Self::CompareAndRemove => None,
             Self::Increment => Some(Bytes::from_static(b"42")),
@@ -113,7 +135,7 @@ impl Write {
     /// The call, not begun.
     pub(super) fn call(self, bucket: &Bucket, key: &str) -> Call {
         let (bucket, key) = (bucket.clone(), key.to_owned());
-        let new = self.new().unwrap_or_default();
+        let new = self.after().unwrap_or_default();
         Box::pin(async move {
             match self {
                 Self::Set => bucket.set(&key, new).await,
@@ -123,9 +145,9 @@ impl Write {
                 Self::Increment => bucket.increment(&key, 1).await.map(drop),
                 Self::CompareAndSwap => {
                     let new = Some(OutgoingValue::from(new));
-                    bucket.compare_and_swap(&key, self.old().as_deref(), new).await.map(drop)
+                    bucket.compare_and_swap(&key, self.before().as_deref(), new).await.map(drop)
                 }
-                Self::CompareAndRemove => bucket.compare_and_swap(&key, self.old().as_deref(), None).await.map(drop),
+                Self::CompareAndRemove => bucket.compare_and_swap(&key, self.before().as_deref(), None).await.map(drop),
                 Self::Swap => bucket.cas(&key).await?.swap(new).await.map(drop),
                 Self::SetWithTtl => bucket.set_with_ttl(&key, new, LONG).await,
                 Self::Fill => match bucket.get_or_set(&key).await? {

@@ -101,6 +101,8 @@ pub(super) async fn hundred_thousand_keys_in_flat_memory(cx: &Context) -> Outcom
     const KEYS: usize = 100_000;
     // All keys at once take more than twice as much: 100 bytes each beside what holds them.
     const MOST_KIB: usize = 5 << 10;
+    // What is kept may fit into memory that earlier cases have left free, so that one scan need not show it.
+    const SCANS: u8 = 8;
     let bucket = cx.bucket("b").await?;
     let key = |n: usize| format!("{n:0100}");
     for chunk in 0..10 {
@@ -113,10 +115,11 @@ pub(super) async fn hundred_thousand_keys_in_flat_memory(cx: &Context) -> Outcom
     ensure_eq!(seen.iter().position(|times| *times != 1), None, "the first key not listed exactly once");
     let before = resident_kib()?;
     let mut most = 0;
-    for _ in 0..2 {
+    for _ in 0..SCANS {
         most = most.max(scan(&bucket, &mut seen).await?);
     }
-    ensure_eq!(seen.iter().position(|times| *times != 3), None, "the first key not listed exactly once in each scan");
+    let unlike = seen.iter().position(|times| *times != 1 + SCANS);
+    ensure_eq!(unlike, None, "the first key not listed exactly once in each scan");
     ensure!(
         most <= before + MOST_KIB,
         "expected: listing 100,000 keys takes at most {MOST_KIB} KiB more than the {before} KiB before; found: {most} KiB"

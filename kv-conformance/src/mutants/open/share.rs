@@ -101,7 +101,7 @@ impl Fault for NumbersByOpening {
     }
 }
 
-/// One open in a hundred leaves a file open.
+/// One open in two hundred leaves a file open.
 #[derive(Default)]
 pub(super) struct OpensLeakFiles {
     opens: AtomicUsize,
@@ -111,7 +111,7 @@ pub(super) struct OpensLeakFiles {
 #[async_trait]
 impl Fault for OpensLeakFiles {
     async fn open_bucket(&self, below: &Arc<dyn Provider>, name: &str) -> Result<Arc<dyn ProviderBucket>> {
-        if self.opens.fetch_add(1, Ordering::Relaxed) % 200 == 0 {
+        if self.opens.fetch_add(1, Ordering::Relaxed).is_multiple_of(200) {
             lock(&self.files).push(leaked_file()?);
         }
         below.open_bucket(name).await
@@ -147,7 +147,7 @@ pub(super) struct OpensLeakThreads {
 #[async_trait]
 impl Fault for OpensLeakThreads {
     async fn open_bucket(&self, below: &Arc<dyn Provider>, name: &str) -> Result<Arc<dyn ProviderBucket>> {
-        if self.opens.fetch_add(1, Ordering::Relaxed) % 1_000 == 0 {
+        if self.opens.fetch_add(1, Ordering::Relaxed).is_multiple_of(1_000) {
             let (sender, receiver) = mpsc::channel::<()>();
             // Ends with the fault, so that a long run does not pile threads up.
             std::thread::spawn(move || receiver.recv());

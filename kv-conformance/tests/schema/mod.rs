@@ -1,9 +1,9 @@
-//! What several test files share.
+//! The part of JSON Schema that our schemas use.
 
 use serde_json::Value;
 
 /// Checks `value` against the parts of JSON Schema that our schemas use, and says where it does not fit.
-pub fn misfits(schema: &Value, value: &Value) -> Vec<String> {
+pub(crate) fn misfits(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     check(schema, schema, value, "$", &mut found);
     found

@@ -1,0 +1,113 @@
+//! What a crash can leave, made by hand, and what opening makes of it.
+
+use std::time::{Duration, Instant};
+
+use kv_core::{Provider as _, Store};
+use tempfile::TempDir;
+
+use super::*;
+use crate::journal::Journal;
+use crate::layout::{EntryKey, Part, chunk_key, split_id};
+use crate::provider::Provider;
+use crate::record::Head;
+
+/// Changes a store behind its back, as if the process had been killed in between.
+fn tamper(folder: &TempDir, change: impl FnOnce(&Trees)) {
+    let config = Config::new(folder.path());
+    let trees = Trees::open(open_db(&config).unwrap()).unwrap();
+    trees.meta.remove(TIDY).unwrap();
+    change(&trees);
+    trees.db.flush().unwrap();
+    drop(trees);
+    wait_unlocked(folder.path());
+}
+
+async fn open(folder: &TempDir) -> Provider {
+    Provider::open(Config::new(folder.path())).await.unwrap()
+}
+
+/// A store with a small and a large value in the bucket `b`, whose id is 1.
+async fn filled() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(open(&folder).await);
+    let bucket = store.open_bucket("b").await.unwrap();
+    bucket.set("small", "1").await.unwrap();
+    bucket.set("large", vec![7; 100_000]).await.unwrap();
+    store.close().await.unwrap();
+    folder
+}
+
+/// Waits until the sweeper has made the store so.
+async fn becomes(provider: &Provider, what: impl Fn(&Trees) -> bool) {
+    let begun = Instant::now();
+    while !provider.engine().read("looking", |trees| Ok(what(trees))).unwrap() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it never came true");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn pieces_without_a_record_are_removed() {
+    let folder = filled().await;
+    tamper(&folder, |trees| {
+        let owner = EntryKey::new(1, "small");
+        trees.chunks.insert(chunk_key(900, Part::Owner, 0), owner.as_slice()).unwrap();
+        trees.chunks.insert(chunk_key(900, Part::Value, 0), b"orphan").unwrap();
+    });
+    let provider = open(&folder).await;
+    becomes(&provider, |trees| {
+        trees.chunks.iter().keys().all(|key| split_id(&key.unwrap()).is_some_and(|(id, _)| id != 900))
+    })
+    .await;
+    let bucket = provider.open_bucket("b").await.unwrap();
+    assert_eq!(bucket.get("large").await.unwrap().unwrap()[..], [7; 100_000]);
+    provider.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_that_was_written_down_is_applied() {
+    let folder = filled().await;
+    tamper(&folder, |trees| {
+        let mut journal = Journal::default();
+        journal.push(EntryKey::new(1, "small").as_slice(), None);
+        journal.push(EntryKey::new(1, "new").as_slice(), Some(&Head::default().record(b"2")));
+        journal.write(trees).unwrap();
+    });
+    let provider = open(&folder).await;
+    let bucket = provider.open_bucket("b").await.unwrap();
+    assert_eq!(bucket.get("small").await.unwrap(), None);
+    assert_eq!(bucket.get("new").await.unwrap().unwrap(), b"2"[..]);
+    provider.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_drop_is_whole_or_did_not_happen() {
+    let folder = filled().await;
+    tamper(&folder, |trees| {
+        trees.garbage.insert(1_u64.to_be_bytes(), b"b").unwrap();
+    });
+    let provider = open(&folder).await;
+    assert_eq!(provider.buckets().await.unwrap(), ["b"]);
+    provider.close().await.unwrap();
+    tamper(&folder, |trees| {
+        trees.garbage.insert(1_u64.to_be_bytes(), b"b").unwrap();
+        trees.buckets.remove(b"b").unwrap();
+    });
+    let provider = open(&folder).await;
+    assert!(provider.buckets().await.unwrap().is_empty());
+    becomes(&provider, |trees| trees.entries.is_empty() && trees.chunks.is_empty() && trees.garbage.is_empty()).await;
+    let bucket = provider.open_bucket("b").await.unwrap();
+    bucket.set("small", "again".into()).await.unwrap();
+    becomes(&provider, |trees| trees.entries.contains_key(EntryKey::new(2, "small")).unwrap()).await;
+    provider.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_store_that_lost_its_end_is_damaged() {
+    let folder = filled().await;
+    tamper(&folder, |trees| {
+        trees.meta.insert(CLOSED, &7_u64.to_be_bytes()).unwrap();
+    });
+    let error = Provider::open(Config::new(folder.path())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
