@@ -33,9 +33,10 @@ pub struct FromFn {
     required: Option<Declared>,
     open: Arc<Call<Store>>,
     remove: Arc<Call<()>>,
-    repeat: Box<dyn Fn(&str, u64) -> String + Send + Sync>,
+    repeat: Box<Repeat>,
 }
 
+type Repeat = dyn Fn(&str, u64) -> String + Send + Sync;
 type Call<T> = dyn Fn(String) -> BoxFuture<'static, Result<T>> + Send + Sync;
 
 impl FromFn {

@@ -107,10 +107,7 @@ impl Bucket {
     /// # Errors
     ///
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a key, a value or the batch over its limit.
-    pub fn set_many<K, V>(
-        &self,
-        entries: impl IntoIterator<Item = (K, V)>,
-    ) -> impl Future<Output = Result<()>> + Send
+    pub fn set_many<K, V>(&self, entries: impl IntoIterator<Item = (K, V)>) -> impl Future<Output = Result<()>> + Send
     where
         K: AsRef<str> + Send,
         V: Into<OutgoingValue>,

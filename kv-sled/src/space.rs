@@ -31,7 +31,7 @@ pub(crate) struct Space {
 impl Space {
     pub(crate) fn new(folder: PathBuf) -> Self {
         let space = Self { folder, written: AtomicU64::new(0), is_low: AtomicBool::new(false) };
-        space.look();
+        space.look(0);
         space
     }
 
@@ -41,7 +41,7 @@ impl Space {
         let before = self.written.fetch_add(bytes, Ordering::Relaxed);
         let is_due = before / LOOK_EVERY_BYTES != before.wrapping_add(bytes) / LOOK_EVERY_BYTES;
         if is_due || self.is_low.load(Ordering::Relaxed) {
-            self.look();
+            self.look(bytes);
         }
         if !self.is_low.load(Ordering::Relaxed) {
             return Ok(());
@@ -50,18 +50,19 @@ impl Space {
         Err(Error::new(ErrorKind::ResourceExhausted, Effect::None, text))
     }
 
+    /// Finds out whether there is room for `bytes` besides the reserve.
     #[cfg(unix)]
-    fn look(&self) {
+    fn look(&self, bytes: u64) {
         // Where the system does not tell, the engine's own failure will.
         let Ok(disk) = nix::sys::statvfs::statvfs(&self.folder) else { return };
         let fragment: u64 = disk.fragment_size();
         let reserve = RESERVE_BYTES.min(fragment.saturating_mul(disk.blocks()) / RESERVE_PART);
-        let is_low = fragment.saturating_mul(disk.blocks_available()) < reserve;
+        let is_low = fragment.saturating_mul(disk.blocks_available()) < reserve.saturating_add(bytes);
         self.is_low.store(is_low, Ordering::Relaxed);
     }
 
     #[cfg(not(unix))]
-    fn look(&self) {
+    fn look(&self, _: u64) {
         let _ = &self.folder;
     }
 }

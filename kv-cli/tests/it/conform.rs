@@ -46,8 +46,12 @@ fn what_proves_nothing_fails() {
     finish(binary().args(["conform"])).code(2);
     finish(binary().args(["conform", "memory:", "--mutants"])).code(2);
     finish(binary().args(["conform", "memory:", "--full"])).code(2);
+    finish(binary().args(["conform", "memory:", "--seeds", "2"])).code(2);
     finish(binary().args(["conform", "sledd:x"])).code(2).says("did you mean sled?");
-    finish(binary().args(["conform", "memory:", "--markdown", "/no/such/folder/x"])).code(3).says("/no/such/folder");
+    // A report that can't be written is known before the run.
+    let kv = Kv::new();
+    let inside_a_file = format!("{}/report.md", kv.file("plain", ""));
+    kv.run(&["conform", "memory:", "--markdown", &inside_a_file]).code(3).says("making ");
 }
 
 #[test]

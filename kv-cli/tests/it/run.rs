@@ -16,7 +16,6 @@ pub(crate) struct Kv {
 }
 
 /// What a run of the binary left.
-#[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) out: Vec<u8>,
@@ -102,6 +101,14 @@ pub(crate) fn binary_at(path: &Path) -> Command {
 
 pub(crate) fn finish(command: &mut Command) -> Ran {
     command.output().unwrap().into()
+}
+
+/// The beginning of a long output is enough.
+impl std::fmt::Debug for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let out: String = String::from_utf8_lossy(&self.out).chars().take(2_000).collect();
+        write!(f, "exit code {}, standard output:\n{out}\nstandard error:\n{}", self.code, self.err)
+    }
 }
 
 impl From<std::process::Output> for Ran {

@@ -183,7 +183,7 @@ fn full_disk() -> Result<(), Failed> {
             return Err(Failed::from(format!("after {acknowledged}: {error:?}")));
         }
         expect(&error, ErrorKind::ResourceExhausted, "the disk is nearly full")?;
-        let later = bucket.set("later", "x").await.err().ok_or("a later write went on")?;
+        let later = bucket.set("later", value("later", 300 << 10)).await.err().ok_or("a later write went on")?;
         expect(&later, ErrorKind::ResourceExhausted, "the disk is nearly full")?;
         for n in 0..acknowledged {
             if bucket.get(&name(n)).await?.as_deref() != Some(&value(&name(n), size(n))[..]) {

@@ -41,11 +41,11 @@ pub(crate) struct ConformArgs {
     #[arg(long)]
     mutants: bool,
     /// How many seeds each mutant must be caught with
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "mutants",
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "url",
           value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Run every case against every mutant, to see which case catches what
-    #[arg(long, requires = "mutants")]
+    #[arg(long, conflicts_with = "url")]
     full: bool,
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::elsewhere::{Flavour, elsewhere, in_time};
 use crate::check::{ensure, ensure_eq};
+use crate::panics::Panics;
 use crate::{Context, Outcome, Stop};
 
 /// A time to live that no case waits for.
@@ -318,7 +319,9 @@ pub(super) async fn dropped_outside_a_runtime(cx: &Context) -> Outcome {
         let handle = if declared.atomic { Some(bucket.cas(&key).await?) } else { None };
         let vacancy = if declared.cache { Some(bucket.get_or_set("absent").await?) } else { None };
         let unpolled = bucket.clone();
+        let panics = Panics::of_this_thread();
         let dropped = std::thread::spawn(move || {
+            panics.own_this_thread();
             drop(events);
             drop(handle);
             drop(vacancy);

@@ -17,7 +17,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     mutant!(Listing, "listing_shows_an_internal_key", pages::ShowsInternalKey, "LST-1"),
     mutant!(Listing, "overwritten_keys_hide_from_a_scan", pages::OverwrittenKeysHide::default(), "LST-1"),
     mutant!(Listing, "expired_keys_are_listed", pages::ListsExpired::default(), "TTL-2"),
-    mutant!(Listing, "prefix_is_a_pattern", pages::PrefixIsAPattern, "LST-1"),
+    mutant!(Listing, "listing_prefix_is_a_pattern", pages::PrefixIsAPattern, "LST-1"),
     mutant!(Listing, "prefix_excludes_the_key_itself", pages::PrefixExcludesItself, "LST-1"),
     mutant!(Listing, "prefix_of_the_last_character_is_empty", pages::PrefixOfLastCharacter, "LST-1"),
     mutant!(Listing, "prefix_is_lower_cased", pages::PrefixLowerCased, "LST-1"),
