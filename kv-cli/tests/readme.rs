@@ -1,4 +1,5 @@
 //! The README's commands, run in an empty folder as a reader types them.
+#![allow(clippy::unwrap_used, reason = "tests may fail loudly, their helpers too")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

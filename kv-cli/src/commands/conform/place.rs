@@ -76,7 +76,8 @@ impl Place {
     pub(super) fn harness(&self) -> FromFn {
         let (opening, removing) = (Arc::clone(&self.root), Arc::clone(&self.root));
         let url = self.url.clone();
-        FromFn::new(shown(&self.url), self.declared.clone(), move |id| open(Arc::clone(&opening), id))
+        // Durability is part of what is tested, and no option of an embedded provider is a secret.
+        FromFn::new(self.url.clone(), self.declared.clone(), move |id| open(Arc::clone(&opening), id))
             .required(self.required.clone())
             .remove(move |id| {
                 let root = Arc::clone(&removing);
@@ -151,11 +152,6 @@ fn required(url: &StoreUrl) -> Result<Declared, Failure> {
         },
     };
     Ok(Declared { durability, ..embedded })
-}
-
-/// The URL as reports show it: durability is part of what is tested, and no embedded provider's option is a secret.
-fn shown(url: &str) -> String {
-    url.to_owned()
 }
 
 /// How this program was called.
