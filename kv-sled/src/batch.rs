@@ -110,12 +110,17 @@ impl Bucket {
             let id = inner.registry.id_for_write(trees, &self.state)?;
             let mut journal = Journal::default();
             for (key, new) in &changes {
+                let at = EntryKey::new(id, key);
+                if let Some(new) = new {
+                    // Before the journal: what it holds is applied after a crash without looking at owners.
+                    new.own(trees, &at)?;
+                }
                 let record = new.as_ref().map(|new| new.record(None));
-                journal.push(EntryKey::new(id, key).as_slice(), record.as_ref());
+                journal.push(at.as_slice(), record.as_ref());
             }
             journal.write(trees)?;
             inner.gate.apply(alone, || {
-                let mut undo = inner.torn.watch();
+                let mut undo = inner.torn.watch(Some(inner.overflows.pin()));
                 for (key, new) in changes {
                     let at = EntryKey::new(id, &key);
                     undo.note(at.as_slice(), trees.entries.get(&at)?);

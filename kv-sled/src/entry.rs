@@ -30,6 +30,18 @@ impl Content {
     }
 }
 
+impl Content {
+    /// Makes `at` the owner of the pieces, before a record there refers to them: the bucket may have been dropped
+    /// since they were written, and be another one now.
+    pub(crate) fn own(&self, trees: &Trees, at: &EntryKey) -> Result<(), Fault> {
+        if let Some(writing) = self.writing.as_ref().filter(|writing| writing.owner().as_slice() != at.as_slice()) {
+            let owner = chunk_key(writing.overflow().id, Part::Owner, 0);
+            trees.chunks.insert(owner, at.as_slice())?;
+        }
+        Ok(())
+    }
+}
+
 /// A value as found: at hand, or with its pieces kept from being removed until they are read.
 pub(crate) enum Seen {
     Whole(Bytes),
@@ -111,11 +123,7 @@ impl<'a> Entry<'a> {
     pub(crate) fn store(&mut self, content: Content, deadline: Option<u64>) -> Result<(), Fault> {
         let id = self.inner.registry.id_for_write(self.trees, self.state)?;
         let at = EntryKey::new(id, self.key);
-        if let Some(writing) = content.writing.as_ref().filter(|writing| writing.owner().as_slice() != at.as_slice()) {
-            // The bucket was dropped since the pieces were written, and is another one now.
-            let owner = chunk_key(writing.overflow().id, Part::Owner, 0);
-            self.trees.chunks.insert(owner, at.as_slice())?;
-        }
+        content.own(self.trees, &at)?;
         if let Some(deadline) = deadline {
             // Before the record: no crash leaves a record whose deadline nobody watches.
             self.trees.deadlines.insert(deadline_key(deadline, at.as_slice()), self.state.name.as_bytes())?;
@@ -127,7 +135,7 @@ impl<'a> Entry<'a> {
             (*writing).keep();
         }
         self.lock.written();
-        self.replaced(old);
+        self.replaced(&at, old, deadline)?;
         let key = self.key;
         self.inner.hub.publish(&self.state.name, key, || Event::Set {
             key: key.to_owned(),
@@ -146,7 +154,7 @@ impl<'a> Entry<'a> {
         let old = self.trees.entries.remove(&at)?;
         self.settle(&at)?;
         // Removing what is absent or expired is no write: guards stay good.
-        if old.is_some() && self.replaced(old) {
+        if old.is_some() && self.replaced(&at, old, None)? {
             self.lock.written();
             let key = self.key;
             self.inner.hub.publish(&self.state.name, key, || Event::Deleted { key: key.to_owned() });
@@ -165,9 +173,13 @@ impl<'a> Entry<'a> {
     }
 
     /// Sees to what the old record leaves behind; tells whether the entry was there until now.
-    fn replaced(&self, old: Option<IVec>) -> bool {
+    fn replaced(&self, at: &EntryKey, old: Option<IVec>, deadline: Option<u64>) -> Result<bool, Fault> {
         // A damaged record was never seen by anybody, and is gone now.
-        let Some(Ok(old)) = old.map(Record::read) else { return false };
+        let Some(Ok(old)) = old.map(Record::read) else { return Ok(false) };
+        if let Some(past) = old.head.deadline.filter(|past| Some(*past) != deadline) {
+            // Or the rows of an entry that is written again and again pile up until their deadlines.
+            self.trees.deadlines.remove(deadline_key(past, at.as_slice()))?;
+        }
         if let Some(overflow) = old.head.overflow {
             self.inner.overflows.retire(overflow.id);
         }
@@ -176,6 +188,6 @@ impl<'a> Entry<'a> {
             let key = self.key;
             self.inner.hub.publish(&self.state.name, key, || Event::Expired { key: key.to_owned() });
         }
-        was_live
+        Ok(was_live)
     }
 }

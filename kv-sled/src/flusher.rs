@@ -41,6 +41,8 @@ struct Shared {
 struct State {
     waiting: Vec<oneshot::Sender<Result<(), Failure>>>,
     stop: bool,
+    /// How the last flush ended. Who asks after it did its write before, for closing keeps later ones out.
+    ended: Option<Result<(), Failure>>,
 }
 
 impl Flusher {
@@ -70,6 +72,9 @@ impl Flusher {
         let (sender, receiver) = oneshot::channel();
         let first = {
             let mut state = self.shared.state.lock();
+            if let Some(ended) = &state.ended {
+                return ended.clone().map_err(|failure| unsynced(failure.0, &failure.1));
+            }
             state.waiting.push(sender);
             state.waiting.len() == 1
         };
@@ -86,6 +91,8 @@ impl Flusher {
     /// Has writes flushed soon without waiting for it.
     pub(crate) fn note(&self) {
         if !self.shared.dirty.load(Ordering::Relaxed) && !self.shared.dirty.swap(true, Ordering::Release) {
+            // Not between the thread's last look and its sleep, or it would sleep on.
+            drop(self.shared.state.lock());
             self.shared.wake.notify_one();
         }
     }
@@ -125,7 +132,8 @@ impl Shared {
             // The last flush is an orderly end of the store, whatever the class.
             let power = stop || self.durability == Durability::Power;
             let done = self.flush(engine, if power { Some(disk) } else { None });
-            for sender in waiting {
+            let late = if stop { self.end(&done) } else { Vec::new() };
+            for sender in waiting.into_iter().chain(late) {
                 // One whose future was dropped does not listen.
                 let _ = sender.send(done.clone());
             }
@@ -133,6 +141,13 @@ impl Shared {
                 return;
             }
         }
+    }
+
+    /// Notes how the last flush ended, and takes those who began to wait during it: it covers their writes.
+    fn end(&self, done: &Result<(), Failure>) -> Vec<oneshot::Sender<Result<(), Failure>>> {
+        let mut state = self.state.lock();
+        state.ended = Some(done.clone());
+        std::mem::take(&mut state.waiting)
     }
 
     /// Waits for somebody to serve.
@@ -200,7 +215,11 @@ pub(crate) fn sync_store(folder: &Path) -> std::io::Result<()> {
         File::open(&place)?.sync_all()?;
     }
     match folder.canonicalize()?.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
+        // One that may be passed but not read can't be synced; nor did this process make the store's folder in it.
+        Some(parent) => match File::open(parent) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+            parent => parent?.sync_all(),
+        },
         None => Ok(()),
     }
 }

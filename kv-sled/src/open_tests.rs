@@ -111,3 +111,31 @@ async fn a_closed_store_that_lost_its_end_is_damaged() {
     let error = Provider::open(Config::new(folder.path())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
+
+/// An acknowledgement that is asked for after the last flush must not wait for another one: none comes.
+#[tokio::test]
+async fn what_the_last_flush_covers_is_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = super::open(Config::new(folder.path())).unwrap();
+    opened.inner.flusher.join();
+    let mut acknowledged = Box::pin(opened.inner.flusher.acknowledge());
+    let polled = acknowledged.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(matches!(polled, std::task::Poll::Ready(Ok(()))));
+}
+
+/// An entry that is written again and again leaves one row among the deadlines, not one for each write.
+#[tokio::test]
+async fn replaced_deadlines_leave_no_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = open(&folder).await;
+    let rows = |provider: &Provider| provider.engine().read("counting", |trees| Ok(trees.deadlines.len())).unwrap();
+    let bucket = provider.open_bucket("b").await.unwrap();
+    for hours in 1..50 {
+        let ttl = Duration::from_secs(3_600 * hours);
+        bucket.cache().unwrap().set_with_ttl("k", "v".into(), ttl).await.unwrap();
+    }
+    assert_eq!(rows(&provider), 1);
+    bucket.set("k", "v".into()).await.unwrap();
+    assert_eq!(rows(&provider), 0);
+    provider.close().await.unwrap();
+}

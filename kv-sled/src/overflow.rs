@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,6 +22,8 @@ use crate::sweeper::Bell;
 /// Pieces of all entries: who reads which, and which are to be removed.
 pub(crate) struct Overflows {
     next_id: AtomicU64,
+    /// Writes whose pieces no record refers to yet.
+    drafts: AtomicUsize,
     pins: Mutex<Pins>,
     bell: Arc<Bell>,
 }
@@ -61,7 +63,12 @@ impl Overflows {
     /// Goes on behind the ids in use.
     pub(crate) fn open(trees: &Trees, bell: Arc<Bell>) -> Result<Self, Fault> {
         let last = trees.chunks.last()?.and_then(|(key, _)| split_id(&key).map(|(id, _)| id));
-        Ok(Self { next_id: AtomicU64::new(last.unwrap_or(0) + 1), pins: Mutex::default(), bell })
+        Ok(Self {
+            next_id: AtomicU64::new(last.unwrap_or(0) + 1),
+            drafts: AtomicUsize::new(0),
+            pins: Mutex::default(),
+            bell,
+        })
     }
 
     /// Call before reading the record.
@@ -96,14 +103,16 @@ impl Overflows {
         self.next_id.load(Ordering::Relaxed)
     }
 
-    /// Whether anything waits to be removed.
-    pub(crate) fn has_retired(&self) -> bool {
-        !self.pins.lock().retired.is_empty()
+    /// Whether there are pieces that no record refers to.
+    pub(crate) fn has_loose(&self) -> bool {
+        // In this order: a draft that is given up is retired before it stops to count.
+        self.drafts.load(Ordering::SeqCst) > 0 || !self.pins.lock().retired.is_empty()
     }
 
-    /// Begins to write the pieces of an entry.
+    /// Begins to write the pieces of an entry. Call while sharing the gate, so that closing knows of it.
     pub(crate) fn begin(self: &Arc<Self>, owner: EntryKey, key: Option<&str>, value: Option<Bytes>) -> Writing {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.drafts.fetch_add(1, Ordering::SeqCst);
         let key = key.map(|key| Bytes::copy_from_slice(key.as_bytes()));
         Writing { draft: Draft { overflows: Arc::clone(self), id, kept: false }, owner, key, value, next: None }
     }
@@ -121,6 +130,7 @@ impl Drop for Draft {
         if !self.kept {
             self.overflows.retire(self.id);
         }
+        self.overflows.drafts.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

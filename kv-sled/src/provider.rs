@@ -120,7 +120,7 @@ fn close(inner: &Inner, sweeper: Option<JoinHandle<bool>>) -> Result<()> {
     inner.bell.stop();
     let is_swept = sweeper.is_some_and(|sweeper| sweeper.join().unwrap_or(false));
     let alone = inner.gate.alone_blocking();
-    let is_tidy = is_swept && !inner.overflows.has_retired();
+    let is_tidy = is_swept && !inner.overflows.has_loose();
     let times = inner.engine.write("closing the store", |trees| note_closing(trees, is_tidy));
     inner.flusher.join();
     let done = times.and_then(|times| inner.engine.check_writable().map(|()| times));

@@ -176,17 +176,14 @@ impl Bucket {
 
     async fn prepare_pieces(&self, key: &str, value: Bytes) -> Result<Content> {
         let cut = value.len() > INLINE_VALUE_BYTES;
-        let id = self.id_for_write().await?;
         let inner = &*self.inner;
-        let writing =
-            inner.overflows.begin(EntryKey::new(id, key), is_long(key).then_some(key), cut.then(|| value.clone()));
+        let writing = {
+            let _shared = inner.gate.share().await;
+            let id = inner.engine.write("making a bucket", |trees| inner.registry.id_for_write(trees, &self.state))?;
+            let long = is_long(key).then_some(key);
+            inner.overflows.begin(EntryKey::new(id, key), long, cut.then(|| value.clone()))
+        };
         Ok(Content { writing: Some(Box::new(self.write_pieces(writing, value.len()).await?)), value })
-    }
-
-    async fn id_for_write(&self) -> Result<u64> {
-        let inner = &*self.inner;
-        let _shared = inner.gate.share().await;
-        inner.engine.write("making a bucket", |trees| inner.registry.id_for_write(trees, &self.state))
     }
 
     async fn write_pieces(&self, mut writing: Writing, bytes: usize) -> Result<Writing> {

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::engine::Trees;
 use crate::error::Fault;
-use crate::layout::{Part, bucket_range, chunk_key, split_deadline, split_id};
+use crate::layout::{Part, bucket_range, chunk_key, deadline_key, split_deadline, split_id};
 use crate::list::key_of;
 use crate::overflow;
 use crate::record::{Record, now};
@@ -21,6 +21,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 
 /// Entries that one step of the work goes through, so that closing never waits long.
 const STEP_ENTRIES: usize = 256;
+
+/// Large entries whose pieces one step removes, for the same reason; each may have thousands.
+const STEP_LARGE: usize = 16;
 
 /// The key in `meta` that says that no pieces are without a record. It is taken away while the store is open.
 pub(crate) const TIDY: &[u8] = b"tidy";
@@ -121,18 +124,23 @@ impl Sweep {
     /// Does some of each kind of work; tells whether there is more to do now.
     fn step(&mut self, inner: &Inner) -> Result<bool> {
         let expired = self.expire(inner)?;
-        let garbage =
-            inner.engine.write("removing a dropped bucket's entries", |trees| collect_garbage(inner, trees))?;
-        let mut removed = false;
-        while let Some(id) = inner.overflows.take_retired() {
+        let garbage = {
+            // A drop notes its garbage before it commits; nothing of it may go until then.
+            let _shared = inner.gate.share_blocking();
+            inner.engine.write("removing a dropped bucket's entries", |trees| collect_garbage(inner, trees))?
+        };
+        let mut removed = 0;
+        while removed < STEP_LARGE
+            && let Some(id) = inner.overflows.take_retired()
+        {
             inner.engine.write("removing what a large entry left", |trees| overflow::remove(trees, id))?;
-            removed = true;
+            removed += 1;
         }
-        let orphans = inner.engine.write("looking for what a crash left", |trees| self.find_orphans(trees))?;
-        if expired || garbage || removed || orphans {
+        let orphans = inner.engine.write("looking for what a crash left", |trees| self.find_orphans(inner, trees))?;
+        if expired || garbage || removed > 0 || orphans {
             inner.flusher.note();
         }
-        Ok(expired || garbage || orphans)
+        Ok(expired || garbage || removed == STEP_LARGE || orphans)
     }
 
     /// Removes expired entries; tells whether there may be more.
@@ -160,7 +168,7 @@ impl Sweep {
     }
 
     /// Removes pieces that no record refers to since a crash; tells whether there may be more.
-    fn find_orphans(&mut self, trees: &Trees) -> Result<bool, Fault> {
+    fn find_orphans(&mut self, inner: &Inner, trees: &Trees) -> Result<bool, Fault> {
         for _ in 0..STEP_ENTRIES {
             let Some(from) = self.orphans else { return Ok(false) };
             let found = trees.chunks.range(chunk_key(from, Part::Owner, 0).to_vec()..).next().transpose()?;
@@ -173,7 +181,8 @@ impl Sweep {
             let record = trees.entries.get(&owner)?.map(Record::read).transpose()?;
             let used = record.and_then(|record| record.head.overflow).is_some_and(|overflow| overflow.id == id);
             if !used {
-                overflow::remove(trees, id)?;
+                // Not at once: the record may just have been replaced under a reader of the pieces.
+                inner.overflows.retire(id);
             }
             self.orphans = Some(id + 1);
         }
@@ -216,10 +225,14 @@ fn collect_garbage(inner: &Inner, trees: &Trees) -> Result<bool, Fault> {
             return Ok(true);
         }
         left -= 1;
-        trees.entries.remove(key)?;
-        if let Some(overflow) = Record::read(raw)?.head.overflow {
+        trees.entries.remove(&key)?;
+        let head = Record::read(raw)?.head;
+        if let Some(overflow) = head.overflow {
             // A reader who saw the entry before the drop may still be at its pieces.
             inner.overflows.retire(overflow.id);
+        }
+        if let Some(deadline) = head.deadline {
+            trees.deadlines.remove(deadline_key(deadline, &key))?;
         }
     }
     trees.garbage.remove(id)?;

@@ -9,21 +9,23 @@ use std::sync::OnceLock;
 
 use sled::IVec;
 
+use crate::overflow::Pin;
+
 /// Physical keys with the records that they had.
 type Before = HashMap<Vec<u8>, Option<IVec>>;
 
 #[derive(Default)]
-pub(crate) struct Torn(OnceLock<Before>);
+pub(crate) struct Torn(OnceLock<(Before, Option<Pin>)>);
 
 impl Torn {
     /// What stood under a physical key before a batch was torn; `None` if none was that changed it.
     pub(crate) fn before(&self, entry: &[u8]) -> Option<&Option<IVec>> {
-        self.0.get()?.get(entry)
+        self.0.get()?.0.get(entry)
     }
 
-    /// Begins to note what a batch replaces.
-    pub(crate) fn watch(&self) -> Undo<'_> {
-        Undo { torn: self, before: Before::new() }
+    /// Begins to note what a batch replaces; the pin keeps the pieces of what it does.
+    pub(crate) fn watch(&self, pin: Option<Pin>) -> Undo<'_> {
+        Undo { torn: self, before: Before::new(), pin }
     }
 }
 
@@ -31,6 +33,7 @@ impl Torn {
 pub(crate) struct Undo<'a> {
     torn: &'a Torn,
     before: Before,
+    pin: Option<Pin>,
 }
 
 impl Undo<'_> {
@@ -48,7 +51,7 @@ impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if !self.before.is_empty() {
             // Writing is off after the first torn batch, so there is no second.
-            let _ = self.torn.0.set(std::mem::take(&mut self.before));
+            let _ = self.torn.0.set((std::mem::take(&mut self.before), self.pin.take()));
         }
     }
 }
@@ -60,11 +63,11 @@ mod tests {
     #[test]
     fn only_a_batch_that_stays_torn_is_remembered() {
         let torn = Torn::default();
-        let mut undo = torn.watch();
+        let mut undo = torn.watch(None);
         undo.note(b"k", None);
         undo.forget();
         assert!(torn.before(b"k").is_none());
-        let mut undo = torn.watch();
+        let mut undo = torn.watch(None);
         undo.note(b"k", Some(IVec::from(b"old")));
         drop(undo);
         assert_eq!(torn.before(b"k"), Some(&Some(IVec::from(b"old"))));

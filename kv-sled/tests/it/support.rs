@@ -20,6 +20,16 @@ pub(crate) fn ignored(name: &str, reason: &str) -> Trial {
     Trial::test(format!("{name} ({reason})"), || Ok(())).with_ignored_flag(true)
 }
 
+/// A test that can't run because a package is missing: ignored, or failed where everything has to be there.
+pub(crate) fn lacking(name: &str, package: &'static str) -> Trial {
+    if std::env::var_os("KV_TEST_REQUIRE").is_some_and(|require| require == "all") {
+        return Trial::test(name, move || {
+            Err(format!("{package} is not installed; `cargo xtask test --install` brings it").into())
+        });
+    }
+    ignored(name, &format!("{package} is not installed"))
+}
+
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime can be made").block_on(future)

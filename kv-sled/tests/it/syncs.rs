@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{child, has_program, ignored, trial};
+use crate::support::{child, has_program, lacking, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let name = "syncs::power_syncs_before_it_acknowledges";
     if !has_program("strace") {
-        return vec![ignored(name, "strace is not installed")];
+        return vec![lacking(name, "strace")];
     }
     vec![trial(name, power), trial("syncs::process_does_not_pay_for_power", process)]
 }
