@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kv_conformance::{Harness, Space};
-use kv_core::{Declared, Durability, Result, Store};
+use kv_core::{Batches, Consistency, Declared, Durability, Result, Store, Watching};
 use kv_sled::{Config, Provider, declared};
 use tempfile::TempDir;
 
@@ -24,7 +24,7 @@ impl Harness for Sled {
     }
 
     fn required(&self) -> Option<Declared> {
-        Some(declared(self.0))
+        Some(required(self.0))
     }
 
     async fn fresh(&self) -> Result<Box<dyn Space>> {
@@ -47,6 +47,20 @@ impl Space for Folder {
         let mut config = Config::new(self.0.path().join("store"));
         config.durability = self.1;
         Ok(Store::new(Provider::open(config).await?))
+    }
+}
+
+/// The contract's table (section 2), written out: what this provider must declare, whatever it does declare.
+fn required(durability: Durability) -> Declared {
+    Declared {
+        engine: "sled".to_owned(),
+        atomic: true,
+        cache: true,
+        watch: Some(Watching::Every),
+        consistency: Consistency::LinearizablePerKey,
+        batches: Batches::Atomic,
+        durability,
+        exclusive: true,
     }
 }
 

@@ -12,7 +12,7 @@ use kv_core::{Durability, Effect, ErrorKind, Result};
 use kv_sled::{Config, Provider};
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{block_on, child, has_program, ignored, is_root, open, trial, value};
+use crate::support::{block_on, child, child_of, has_program, ignored, is_root, open, trial, value};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -128,7 +128,10 @@ fn unreadable_folder() -> Result<(), Failed> {
     let path = folder.path().join("store");
     fs::create_dir(&path)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000))?;
-    let mut reader = child("read", &[&path.to_string_lossy()]);
+    // From here, because the other user may not be let to where this program was built.
+    let program = folder.path().join("reader");
+    fs::copy(std::env::current_exe()?, &program)?;
+    let mut reader = child_of(&program, "read", &[&path.to_string_lossy()]);
     if is_root() {
         reader.uid(65_534).gid(65_534);
     }

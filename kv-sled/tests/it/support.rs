@@ -58,7 +58,12 @@ pub(crate) fn value(name: &str, bytes: usize) -> Vec<u8> {
 
 /// Starts this binary as a child.
 pub(crate) fn child(role: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+    child_of(&std::env::current_exe().expect("this program has a path"), role, arguments)
+}
+
+/// Starts a copy of this binary as a child.
+pub(crate) fn child_of(program: &Path, role: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.env("KV_SLED_CHILD", role).args(arguments);
     command
 }
