@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use kv_core::{Declared, Result, Store};
+use kv_core::{Batches, Consistency, Declared, Durability, Result, Store, Watching};
 
 /// How the suite gets at a provider: all that a backend author writes.
 #[async_trait]
@@ -41,6 +41,20 @@ pub trait Space: Send + Sync {
 /// The reference provider, which is the suite's oracle.
 pub struct MemoryHarness;
 
+/// The contract's table (section 2), written out: what this provider must declare, whatever it does declare.
+fn required() -> Declared {
+    Declared {
+        engine: "memory".to_owned(),
+        atomic: true,
+        cache: true,
+        watch: Some(Watching::Every),
+        consistency: Consistency::LinearizablePerKey,
+        batches: Batches::Atomic,
+        durability: Durability::Volatile,
+        exclusive: true,
+    }
+}
+
 struct MemorySpace(kv_memory::Medium);
 
 #[async_trait]
@@ -54,7 +68,7 @@ impl Harness for MemoryHarness {
     }
 
     fn required(&self) -> Option<Declared> {
-        Some(kv_memory::declared())
+        Some(required())
     }
 
     async fn fresh(&self) -> Result<Box<dyn Space>> {

@@ -108,12 +108,18 @@ impl Run {
         let gates = self.filter.choose(gates::GATES.iter());
         let chosen = self.filter.choose(cases());
         let all: Vec<&'static Case> = gates.iter().chain(&chosen).copied().collect();
-        let news = |news: News<'_, &'static Case, CaseReport>| match news {
-            News::Started(case) => progress(Progress::Started { case: case.name }),
-            News::Ended(case, done) => progress(Progress::Ended { case, done, of: all.len() }),
+        let news = |news: News<'_, (usize, &'static Case), (usize, CaseReport)>| match news {
+            News::Started((_, case)) => progress(Progress::Started { case: case.name }),
+            News::Ended((_, case), done) => progress(Progress::Ended { case, done, of: all.len() }),
         };
-        let mut reports =
-            in_parallel(&all, self.threads, news, |case| try_case(&self.harness, case, self.seed, self.limit));
+        let mut order: Vec<(usize, &'static Case)> = all.iter().copied().enumerate().collect();
+        // Those that measure the process come first, before others leave memory behind that hides what a call takes.
+        order.sort_by_key(|(_, case)| !case.exclusive);
+        let mut reports = in_parallel(&order, self.threads, news, |(at, case)| {
+            (at, try_case(&self.harness, case, self.seed, self.limit))
+        });
+        reports.sort_by_key(|(at, _)| *at);
+        let mut reports: Vec<CaseReport> = reports.into_iter().map(|(_, case)| case).collect();
         let case_reports = reports.split_off(gates.len());
         reports.push(gates::whole_list(&reports, &case_reports, self.filter.text().is_some(), self.seed));
         self.report(reports, case_reports, started.elapsed())

@@ -46,10 +46,8 @@ impl Bucket {
         let limits = &self.0.store.limits;
         limits.key(key)?;
         let found = self.0.backing.get(key).await?;
-        match &found {
-            Some(value) if value.len() > limits.reply_bytes => Err(Error::reply_limit(limits.reply_bytes)),
-            _ => Ok(found),
-        }
+        limits.reply(found.as_deref().map_or(0, <[u8]>::len))?;
+        Ok(found)
     }
 
     /// Creates or replaces the whole value and clears a deadline (RW-2, TTL-3). See
@@ -182,9 +180,7 @@ impl Bucket {
         limits.page(limit)?;
         let budget = PAGE_BYTES.min(limits.reply_bytes);
         let page = self.0.backing.keys(PageRequest { prefix, cursor, limit, budget }).await?;
-        if page.keys.iter().map(String::len).sum::<usize>() > limits.reply_bytes {
-            return Err(Error::reply_limit(limits.reply_bytes));
-        }
+        limits.reply(page.keys.iter().map(String::len).sum())?;
         Ok(page)
     }
 
@@ -221,22 +217,26 @@ impl Bucket {
             Some(value) => Some(value.gather(limits.value_bytes).await?),
             None => None,
         };
-        atomic.compare_and_swap(key, expected, new).await
+        let ended = atomic.compare_and_swap(key, expected, new).await?;
+        if let Swap::Found(Some(value)) = &ended {
+            limits.reply(value.len())?;
+        }
+        Ok(ended)
     }
 
     /// Takes a versioned handle on `key` (CAS-2).
     ///
     /// # Errors
     ///
-    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if the store's live handles are used up,
-    /// [`Unsupported`](crate::ErrorKind::Unsupported).
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if the store's live handles are used up or the current
+    /// value is over the reply's limit, [`Unsupported`](crate::ErrorKind::Unsupported).
     pub async fn cas(&self, key: &str) -> Result<Cas> {
         let atomic = self.atomic()?;
         let limits = &self.0.store.limits;
         limits.key(key)?;
         let permit = self.0.store.permits.take(limits.cas_handles)?;
         let guard = atomic.cas(key).await?;
-        Ok(Cas::new(guard, permit, limits.value_bytes))
+        Cas::new(guard, permit, limits.clone())
     }
 
     /// Stores value and deadline in one atomic step; `ttl` is cut to whole milliseconds (TTL-1, TTL-2).
@@ -279,8 +279,13 @@ impl Bucket {
     pub(crate) async fn fill(&self, key: &str, value: OutgoingValue, ttl: Option<Duration>) -> Result<Fill> {
         let cache = self.cache()?;
         let ttl = ttl.map(limits::ttl).transpose()?;
-        let value = value.gather(self.0.store.limits.value_bytes).await?;
-        cache.fill(key, value, ttl).await
+        let limits = &self.0.store.limits;
+        let value = value.gather(limits.value_bytes).await?;
+        let ended = cache.fill(key, value, ttl).await?;
+        if let Fill::Found(value) = &ended {
+            limits.reply(value.len())?;
+        }
+        Ok(ended)
     }
 
     /// Watches the keys that begin with `prefix` (WCH-1, WCH-2). See [`Watch::watch`](crate::Watch::watch).

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::store::Permit;
-use crate::{Guard, GuardSwap, IncomingValue, OutgoingValue, Result};
+use crate::{Guard, GuardSwap, IncomingValue, Limits, OutgoingValue, Result};
 
 /// A versioned handle on one key (CAS-2): its swap succeeds if and only if no write was applied to the key since.
 ///
@@ -10,7 +10,7 @@ use crate::{Guard, GuardSwap, IncomingValue, OutgoingValue, Result};
 pub struct Cas {
     guard: Box<dyn Guard>,
     permit: Permit,
-    value_bytes: usize,
+    limits: Limits,
 }
 
 /// How a [`Cas::swap`] ended (CAS-3).
@@ -24,8 +24,10 @@ pub enum CasSwap {
 }
 
 impl Cas {
-    pub(crate) fn new(guard: Box<dyn Guard>, permit: Permit, value_bytes: usize) -> Self {
-        Self { guard, permit, value_bytes }
+    /// Refuses a guard whose value is over the reply's limit, and drops it.
+    pub(crate) fn new(guard: Box<dyn Guard>, permit: Permit, limits: Limits) -> Result<Self> {
+        limits.reply(guard.current().map_or(0, |value| value.len()))?;
+        Ok(Self { guard, permit, limits })
     }
 
     /// The value when the handle was taken, `None` where the key was absent.
@@ -39,14 +41,14 @@ impl Cas {
     ///
     /// # Errors
     ///
-    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a value over the limit, and what the backend has; see
-    /// [`effect`](crate::Error::effect) for whether it may have been stored.
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a value over the limit, or one that won and is over the
+    /// reply's, and what the backend has; see [`effect`](crate::Error::effect) for whether it may have been stored.
     pub async fn swap(self, value: impl Into<OutgoingValue>) -> Result<CasSwap> {
-        let Self { guard, permit, value_bytes } = self;
-        let value = value.into().gather(value_bytes).await?;
+        let Self { guard, permit, limits } = self;
+        let value = value.into().gather(limits.value_bytes).await?;
         match guard.swap(value).await? {
             GuardSwap::Swapped => Ok(CasSwap::Swapped),
-            GuardSwap::Lost(guard) => Ok(CasSwap::Lost(Self { guard, permit, value_bytes })),
+            GuardSwap::Lost(guard) => Self::new(guard, permit, limits).map(CasSwap::Lost),
         }
     }
 }

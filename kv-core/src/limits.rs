@@ -32,7 +32,7 @@ pub struct Limits {
     pub batch_entries: usize,
     /// Bytes of a batch, keys and values together.
     pub batch_bytes: usize,
-    /// Bytes of values in one call's reply.
+    /// Bytes of values, or of names, in one call's reply.
     pub reply_bytes: usize,
     /// Keys of a page.
     pub page_keys: usize,
@@ -93,6 +93,14 @@ impl Limits {
     pub(crate) fn batch(&self, entries: usize, bytes: usize) -> Result<()> {
         within("a batch", entries, self.batch_entries, "entries")?;
         within("a batch", bytes, self.batch_bytes, "bytes")
+    }
+
+    /// Refuses what a provider found to be more than one reply may hold; the call must have changed nothing.
+    pub(crate) fn reply(&self, bytes: usize) -> Result<()> {
+        if bytes > self.reply_bytes {
+            return Err(Error::reply_limit(self.reply_bytes));
+        }
+        Ok(())
     }
 
     pub(crate) fn page(&self, keys: usize) -> Result<()> {

@@ -75,9 +75,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the backend has.
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for names over the reply's limit, and what the backend has.
     pub async fn buckets(&self) -> Result<Vec<String>> {
-        self.0.provider.buckets().await
+        let names = self.0.provider.buckets().await?;
+        self.0.limits.reply(names.iter().map(String::len).sum())?;
+        Ok(names)
     }
 
     /// Removes the bucket's entries and nothing else in one atomic step; an absent bucket is `Ok` (BKT-3).

@@ -38,14 +38,28 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn open(medium: &Medium) -> Result<Arc<Self>> {
         let hold = medium.take()?;
-        Ok(Arc::new(Self {
+        let engine = Arc::new(Self {
             data: Arc::clone(&medium.data),
             versions: KeyLocks::default(),
             hub: Arc::default(),
             bell: Arc::default(),
             hold,
             closed: AtomicBool::new(false),
-        }))
+        });
+        engine.ring_for_what_is_there();
+        Ok(engine)
+    }
+
+    /// Tells the sweeper of the deadlines that the medium brings along: nobody may ever write another (TTL-2).
+    fn ring_for_what_is_there(self: &Arc<Self>) {
+        let next = match self.data.try_read() {
+            Ok(data) => data.next_deadline(),
+            // The sweeper of the store before may still be at its last look; ours then finds out for itself.
+            Err(_) => Some(0),
+        };
+        if let Some(next) = next {
+            self.bell.ring(self, next);
+        }
     }
 
     /// Waits for a look at the data.

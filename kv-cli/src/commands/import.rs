@@ -84,7 +84,12 @@ impl Run<'_> {
             };
             match next {
                 None => break,
-                Some(Ok(record)) => batch.push(record),
+                Some(Ok(record)) => {
+                    if batch.is_too_full_for(&record) {
+                        self.acknowledge(&mut batch, &mut bad).await?;
+                    }
+                    batch.push(record);
+                }
                 Some(Err(found)) => {
                     let place = format!("{}, line {}: {}", self.name, found.line, found.why);
                     if !self.args.skip_bad {

@@ -52,6 +52,22 @@ fn what_proves_nothing_fails() {
     let kv = Kv::new();
     let inside_a_file = format!("{}/report.md", kv.file("plain", ""));
     kv.run(&["conform", "memory:", "--markdown", &inside_a_file]).code(3).says("making ");
+    let url = kv.url().to_owned();
+    kv.run(&["conform", &url, "--markdown", &inside_a_file]).code(3).says("making ");
+    assert!(!kv.path("store").exists(), "the cases' folder is left");
+}
+
+#[test]
+fn a_wrong_url_leaves_earlier_reports_as_they_are() {
+    let kv = Kv::new();
+    let (markdown, badge) = (kv.file("k1.md", "earlier"), kv.file("k1.svg", "earlier"));
+    let no_folder = format!("sled:{}", kv.file("plain", ""));
+    for (url, code) in [("sledd:x", 2), ("memory:x?no=1", 2), (no_folder.as_str(), 3)] {
+        kv.run(&["conform", url, "--markdown", &markdown, "--badge", &badge]).code(code);
+        for file in [&markdown, &badge] {
+            assert_eq!(std::fs::read_to_string(file).unwrap(), "earlier", "{url}");
+        }
+    }
 }
 
 #[test]

@@ -176,3 +176,21 @@ fn large_values_are_exported_one_by_one() {
     assert_eq!(sizes.len(), 4);
     assert!(sizes[..3].iter().all(|size| *size == value.len() + r#"{"key":"a","value":""}"#.len()), "{sizes:?}");
 }
+
+/// A value of the largest size and its key are over the limit of a batch.
+#[test]
+fn a_value_of_the_largest_size_comes_back() {
+    let kv = Kv::new();
+    let value = vec![b'x'; 64 << 20];
+    let file = kv.file("large", &value);
+    kv.ok(&["set", "b", "a", "small"]);
+    kv.ok(&["set", "b", "large", &format!("@{file}")]);
+    kv.ok(&["set", "b", "z", "small"]);
+    let exported = kv.file("exported", kv.ok(&["export", "b"]).out);
+    let copy = Kv::new();
+    let ran = copy.ok(&["import", "b", &exported, "--format", "ndjson"]);
+    let told: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("acknowledged ")).collect();
+    assert_eq!(told, ["acknowledged 1", "acknowledged 2", "acknowledged 3"]);
+    assert!(copy.ok(&["get", "b", "large"]).out == value, "another value came back");
+    assert_eq!(copy.ok(&["keys", "b"]).text().lines().count(), 3);
+}

@@ -1,6 +1,7 @@
 //! What needs something of the machine: word lists, a terminal, a second user, a small disk.
 //!
-//! Where that is missing a test shows as ignored and says what brings it.
+//! Where that is missing a test shows as ignored and says what brings it. With `KV_TEST_REQUIRE=all` it fails instead,
+//! if what is missing is a package that `cargo xtask test --install` brings.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -30,19 +31,25 @@ struct Test {
 
 fn main() {
     let args = Arguments::from_args();
-    let trials = real_data::TESTS.iter().chain(system::TESTS).map(|test| {
-        let missing: Vec<&str> = test.needs.iter().filter(|need| !need.is_there()).map(Need::brought_by).collect();
-        let name = if missing.is_empty() {
-            test.name.to_owned()
-        } else {
-            format!("{} (needs {})", test.name, missing.join(", "))
-        };
-        let run = test.run;
-        Trial::test(name, move || {
-            run();
-            Ok(())
-        })
-        .with_ignored_flag(!missing.is_empty())
-    });
+    let is_all_required = std::env::var_os("KV_TEST_REQUIRE").is_some_and(|require| require == "all");
+    let trials = real_data::TESTS.iter().chain(system::TESTS).map(|test| trial(test, is_all_required));
     libtest_mimic::run(&args, trials.collect()).exit();
+}
+
+fn trial(test: &Test, is_all_required: bool) -> Trial {
+    let missing: Vec<&Need> = test.needs.iter().filter(|need| !need.is_there()).collect();
+    let run = test.run;
+    let work = move || {
+        run();
+        Ok(())
+    };
+    if missing.is_empty() {
+        return Trial::test(test.name, work);
+    }
+    if is_all_required && let Some(need) = missing.iter().find(|need| need.is_installed_by_xtask()) {
+        let reason = format!("needs {}; `cargo xtask test --install` brings it", need.brought_by());
+        return Trial::test(test.name, move || Err(reason.into()));
+    }
+    let needs: Vec<&str> = missing.iter().map(|need| need.brought_by()).collect();
+    Trial::test(format!("{} (needs {})", test.name, needs.join(", ")), work).with_ignored_flag(true)
 }

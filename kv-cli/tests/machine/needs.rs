@@ -42,6 +42,11 @@ impl Need {
         }
     }
 
+    /// Whether it comes from a package of `xtask/src/packages.rs`.
+    pub(crate) fn is_installed_by_xtask(&self) -> bool {
+        matches!(self, Self::Words | Self::Unicode)
+    }
+
     /// What brings it.
     pub(crate) fn brought_by(&self) -> &'static str {
         match self {

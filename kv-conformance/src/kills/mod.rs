@@ -22,10 +22,10 @@ use harness::MutantHarness;
 pub use matrix::{MATRIX_SCHEMA, Matrix, MutantReport, ReferenceFailure};
 
 /// How long a case may take against a mutant: some hang.
-const MUTANT_CASE_LIMIT: Duration = Duration::from_secs(15);
+const MUTANT_CASE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Mutants that are tried at once, per core: against them most cases wait for what never comes.
-const THREADS_PER_CORE: usize = 3;
+const THREADS_PER_CORE: usize = 4;
 
 /// How the kill matrix is made.
 ///
@@ -135,39 +135,48 @@ impl Kills {
     pub fn run(self, mut progress: impl FnMut(KillProgress<'_>)) -> Matrix {
         let started = Instant::now();
         let chosen: Vec<&'static Mutant> = mutants().filter(|mutant| self.wants(mutant)).collect();
+        let mut tries: Vec<Try> =
+            chosen.iter().map(|mutant| Try::new(mutant, self.seeds_in_order().collect())).collect();
+        self.try_measured(&mut tries);
         let (reference, times) = self.reference(&chosen, &mut progress);
-        let tries = self.try_all(&chosen, &times, &mut progress);
+        let tries = self.try_all(tries, &times, &mut progress);
         let reports = tries.into_iter().map(Try::report).collect();
         Matrix::new(&self, reference, reports, millis(started.elapsed()))
     }
 
+    /// Tries the mutants that only a measurement of the process shows, before other cases leave memory behind that
+    /// hides what they take.
+    fn try_measured(&self, tries: &mut [Try]) {
+        for tried in tries.iter_mut().filter(|tried| tried.mutant.measured) {
+            self.go_through(tried, &Times::new(), |case| case.exclusive);
+        }
+    }
+
     /// Tries the mutants, first with the cases that run beside one another, where much waiting overlaps, and then, one
     /// by one, with those that run alone.
-    fn try_all(
-        &self,
-        chosen: &[&'static Mutant],
-        times: &Times,
-        progress: &mut impl FnMut(KillProgress<'_>),
-    ) -> Vec<Try> {
-        let (of, mut done) = (chosen.len(), 0);
+    fn try_all(&self, tries: Vec<Try>, times: &Times, progress: &mut impl FnMut(KillProgress<'_>)) -> Vec<Try> {
+        let (of, mut done) = (tries.len(), 0);
         let mut tell = |tried: &Try| {
             done += 1;
             progress(KillProgress::Mutant { mutant: &tried.clone().report(), done, of });
         };
-        let news = |news: News<'_, &'static Mutant, Try>| {
+        let news = |news: News<'_, &Try, Try>| {
             if let News::Ended(tried, _) = news
                 && !self.goes_on(tried)
             {
                 tell(tried);
             }
         };
-        let mut tries = in_parallel(chosen, self.threads, news, |mutant| {
-            let mut tried = Try::new(mutant, self.seeds_in_order().collect());
+        let jobs: Vec<&Try> = tries.iter().collect();
+        let mut tries = in_parallel(&jobs, self.threads, news, |tried| {
+            let mut tried = tried.clone();
             self.go_through(&mut tried, times, |case| !case.exclusive);
             tried
         });
         for tried in tries.iter_mut().filter(|tried| self.goes_on(tried)) {
-            self.go_through(tried, times, |case| case.exclusive);
+            if !tried.mutant.measured {
+                self.go_through(tried, times, |case| case.exclusive);
+            }
             tell(tried);
         }
         tries
@@ -247,7 +256,7 @@ impl Kills {
         let list: Vec<_> = cases().filter(wanted).collect();
         let (mut failures, mut times) = (Vec::new(), Times::new());
         for seed in self.seeds_in_order() {
-            let reports = in_parallel(&list, cores(), |_| {}, |case| try_case(&harness, case, seed, CASE_LIMIT));
+            let reports = in_parallel(&list, cores() * 2, |_| {}, |case| try_case(&harness, case, seed, CASE_LIMIT));
             times.extend(reports.iter().map(|case| (case.case, case.ms)));
             let failed = reports.into_iter().filter(|case| case.outcome != Ending::Passed);
             let before = failures.len();

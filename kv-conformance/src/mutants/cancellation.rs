@@ -35,7 +35,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     mutant!(Cancellation, "dropped_close_closes_nothing", ClosesOnce::default(), "CAN-1"),
     mutant!(Cancellation, "dropped_watch_mutes_the_others", Mutes::default(), "CAN-1"),
     mutant!(Cancellation, "dropped_get_keeps_a_file_open", KeepsFile::default(), "CAN-1"),
-    mutant!(Cancellation, "dropped_set_keeps_memory", KeepsMemory::default(), "CAN-1"),
+    mutant!(Cancellation, "dropped_set_keeps_memory", KeepsMemory::default(), "CAN-1").measured(),
 ];
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

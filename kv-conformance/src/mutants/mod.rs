@@ -33,8 +33,18 @@ pub struct Mutant {
     pub clause: &'static str,
     /// The family that has to catch it.
     pub family: Family,
+    /// Whether only a measurement of the process shows it, so that it is tried first, while the process is small.
+    pub(crate) measured: bool,
     /// Makes the fault anew for one namespace.
     pub(crate) make: fn() -> Arc<dyn Fault>,
+}
+
+impl Mutant {
+    /// Only a measurement of the process's memory shows it.
+    pub(crate) const fn measured(mut self) -> Self {
+        self.measured = true;
+        self
+    }
 }
 
 /// Every mutant, family by family.
@@ -66,6 +76,7 @@ macro_rules! mutant {
             name: $name,
             clause: $clause,
             family: $crate::Family::$family,
+            measured: false,
             make: || std::sync::Arc::new($fault),
         }
     };

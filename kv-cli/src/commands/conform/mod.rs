@@ -50,17 +50,21 @@ pub(crate) struct ConformArgs {
 }
 
 pub(super) async fn conform(args: ConformArgs, session: &mut Session) -> Ended {
+    // Before the files are made: a URL that is wrong should leave an earlier report as it is.
+    let place = match args.url.as_deref() {
+        Some(url) => Some(Place::prepare(url).await?),
+        None => None,
+    };
     // Files that can't be written should be known before the run, not after it.
-    let mut markdown = args.markdown.as_deref().map(Report::create).transpose()?;
-    let mut badge = args.badge.as_deref().map(Report::create).transpose()?;
+    let reports = Report::create_both(&args).inspect_err(|_| place.iter().for_each(Place::clean_up));
+    let (mut markdown, mut badge) = reports?;
     let out = &mut session.out;
-    let Some(url) = args.url.as_deref() else {
+    let Some(place) = place else {
         let matrix = kill_matrix(&args, out)?;
         show(out, matrix.json(), || matrix.text())?;
         write_to(&mut markdown, || matrix.markdown())?;
         return Ok(verdict(matrix.is_failure()));
     };
-    let place = Place::prepare(url).await?;
     let bar = Bar::new(out);
     let mut told = Ok(());
     let report = Run::new(Arc::new(place.harness())).seed(args.seed).filter(&args.case).run(|news| {
@@ -122,6 +126,12 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
+    /// The files for Markdown and the badge.
+    fn create_both(args: &'a ConformArgs) -> Result<(Option<Self>, Option<Self>), Failure> {
+        let create = |path: &'a Option<PathBuf>| path.as_deref().map(Self::create).transpose();
+        Ok((create(&args.markdown)?, create(&args.badge)?))
+    }
+
     fn create(path: &'a Path) -> Result<Self, Failure> {
         let failed = |cause: io::Error| Failure::io(format!("making {}", escape(&path.display().to_string())), &cause);
         if let Some(folder) = path.parent() {

@@ -21,7 +21,7 @@ use expiry::{
     expired_is_vacant, expires_while_closed, only_the_due_expire,
 };
 use fills::{failed_fill_frees_the_vacancy, fill_with_a_deadline, first_fill_wins, set_meanwhile_wins};
-use storage::{rewritten_is_not_swept, storage_is_given_back};
+use storage::{reopened_is_swept, rewritten_is_not_swept, storage_is_given_back};
 use vacancies::{
     dropped_vacancy_wakes_one, dropped_waiter_passes_it_on, hundred_callers_one_fill, vacancies_are_by_key,
 };
@@ -48,6 +48,7 @@ pub(super) const CASES: &[Case] = &[
     case!(Cache, swaps_clear_the_deadline, ["TTL-3"]).needs(Needs::AtomicAndCache),
     case!(Cache, increment_keeps_the_deadline, ["TTL-3"]).needs(Needs::AtomicAndCache),
     case!(Cache, storage_is_given_back, ["TTL-2"]).needs(Needs::WatchAndCache),
+    case!(Cache, reopened_is_swept, ["TTL-2", "WCH-1"]).needs(Needs::WatchAndCache),
     case!(Cache, rewritten_is_not_swept, ["TTL-3", "TTL-2"]).needs(Needs::Cache),
     case!(Cache, hundred_callers_one_fill, ["TTL-4"]).needs(Needs::Cache),
     case!(Cache, vacancies_are_by_key, ["TTL-4"]).needs(Needs::Cache),

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use kv_core::{Event, Ttl};
+use kv_core::{Event, Events, Ttl, Watching};
+use tokio::time::Instant;
 
 use super::super::atomic::stored::ensure_stored;
 use super::super::store::entries::listed;
@@ -12,11 +13,12 @@ use super::clock::{Deadline, LONG};
 use crate::check::{ensure, ensure_eq};
 use crate::{Context, Outcome, Stop};
 
+// A little less than what the contract gives, so that the cases can still say what is missing.
+const PATIENCE: Duration = Duration::from_secs(55);
+
 /// TTL-2: the storage of expired entries is given back within 60 s without anybody reading: watchers learn of each.
 pub(super) async fn storage_is_given_back(cx: &Context) -> Outcome {
     const ENTRIES: usize = 100;
-    // A little less than what the contract gives, so that the case can still say what is missing.
-    const PATIENCE: Duration = Duration::from_secs(55);
     let bucket = cx.bucket("b").await?;
     bucket.set("stays", "v").await?;
     bucket.set_with_ttl("later", "v", LONG).await?;
@@ -50,6 +52,51 @@ pub(super) async fn storage_is_given_back(cx: &Context) -> Outcome {
     left.sort_unstable();
     ensure_eq!(left, ["later", "stays"], "the keys once the expired were given back");
     Ok(())
+}
+
+/// TTL-2, WCH-1: an entry that was written before a close and expires after the reopening is given back and told of,
+/// though nobody reads, nor writes another deadline.
+pub(super) async fn reopened_is_swept(cx: &Context) -> Outcome {
+    // The longer ones are for machines on which the entry expires before the watch begins.
+    const TTLS: [Duration; 3] = [Duration::from_millis(300), Duration::from_millis(1_500), Duration::from_secs(8)];
+    let end = Instant::now() + PATIENCE;
+    for (at, ttl) in TTLS.into_iter().enumerate() {
+        // Another key each time, so that a late word of an earlier one is not taken for its own.
+        let key = format!("k{at}");
+        let written = Instant::now();
+        cx.bucket("b").await?.set_with_ttl(&key, "v", ttl).await?;
+        let bucket = cx.reopen().await?.open_bucket("b").await?;
+        let mut events = bucket.watch("").await?;
+        // Less the millisecond that may be cut off.
+        if written.elapsed() + Duration::from_millis(2) >= ttl {
+            continue;
+        }
+        let is_every = cx.declared().watch == Some(Watching::Every);
+        let Ok(told) = tokio::time::timeout_at(end, end_of(&mut events, &key, is_every)).await else {
+            return Err(Stop::failed(format_args!(
+                "expected: an entry that expires after a reopening is given back within a minute, with nobody reading; \
+                 found: it is not"
+            )));
+        };
+        told?;
+        return ensure_stored(&bucket, &key, None).await;
+    }
+    Err(Stop::Inconclusive("each entry had expired before the reopened store could be watched".to_owned()))
+}
+
+/// Waits until the watch tells that the entry has expired.
+async fn end_of(events: &mut Events, key: &str, is_every: bool) -> Outcome {
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Expired { key: ended } if ended == key => return Ok(()),
+            Event::Deleted { key: ended } if ended == key => {
+                ensure!(!is_every, "expected: {key:?} is told of as expired; found: as deleted");
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
+    Err(Stop::failed("expected: the watch goes on while the store is open; found its end"))
 }
 
 /// TTL-3, TTL-2: what takes the storage back never takes an entry that was written anew, before the deadline, at it

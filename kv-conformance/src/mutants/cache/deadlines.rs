@@ -1,13 +1,14 @@
 //! Faults of deadlines.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use kv_core::{Event, Events, Guard, GuardSwap, IncomingValue, Provider, Result, Swap, Ttl};
+use kv_core::{Event, Events, Fill, Guard, GuardSwap, IncomingValue, Provider, Result, Swap, Ttl};
 
 use crate::mutants::{Fault, Under};
 
@@ -182,6 +183,36 @@ impl Fault for IsNeverSwept {
     async fn watch(&self, under: &Under, prefix: &str) -> Result<Events> {
         let below = under.watch()?.watch(prefix).await?;
         Ok(Events::new(below.filter(|event| std::future::ready(!matches!(event, Event::Expired { .. })))))
+    }
+}
+
+/// Only a deadline that is written wakes the sweeper, not those that an opened store brings along.
+#[derive(Default)]
+pub(super) struct SweepsOnlyOnceWritten(Arc<AtomicBool>);
+
+#[async_trait]
+impl Fault for SweepsOnlyOnceWritten {
+    async fn opened(&self, _: &Arc<dyn Provider>) -> Result<()> {
+        self.0.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    async fn set_with_ttl(&self, under: &Under, key: &str, value: Bytes, ttl: Duration) -> Result<()> {
+        self.0.store(true, Ordering::Release);
+        under.cache()?.set_with_ttl(key, value, ttl).await
+    }
+
+    async fn fill(&self, under: &Under, key: &str, value: Bytes, ttl: Option<Duration>) -> Result<Fill> {
+        self.0.fetch_or(ttl.is_some(), Ordering::AcqRel);
+        under.cache()?.fill(key, value, ttl).await
+    }
+
+    async fn watch(&self, under: &Under, prefix: &str) -> Result<Events> {
+        let (below, is_awake) = (under.watch()?.watch(prefix).await?, Arc::clone(&self.0));
+        Ok(Events::new(below.filter(move |event| {
+            let is_told = is_awake.load(Ordering::Acquire) || !matches!(event, Event::Expired { .. });
+            std::future::ready(is_told)
+        })))
     }
 }
 

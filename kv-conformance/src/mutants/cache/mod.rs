@@ -8,7 +8,7 @@ use super::{Mutant, mutant};
 
 use deadlines::{
     Ceils, ClearedByIncrement, ForgetsOnRestart, IsNeverSwept, Keeps, KeepsOlder, RestartsClock, RevivesOnRestart,
-    SetsLater, SweepsByKey, TellsWrong, Truncates, Wrong,
+    SetsLater, SweepsByKey, SweepsOnlyOnceWritten, TellsWrong, Truncates, Wrong,
 };
 use fills::{FillsInTwoSteps, FindsOwn, IgnoresTtl, MissesTheFill, Overwrites, SaysStored};
 use ghosts::{Ghosts, Seen};
@@ -25,6 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     mutant!(Cache, "expired_is_there_to_cas", Ghosts::to(Seen::Cas), "TTL-2"),
     mutant!(Cache, "expired_is_there_to_fill", Ghosts::to(Seen::Fill), "TTL-2"),
     mutant!(Cache, "storage_waits_for_a_reader", IsNeverSwept, "TTL-2"),
+    mutant!(Cache, "reopened_store_waits_for_a_deadline", SweepsOnlyOnceWritten::default(), "TTL-2"),
     mutant!(Cache, "sweeper_takes_what_was_rewritten", SweepsByKey, "TTL-3"),
     mutant!(Cache, "time_to_live_in_whole_seconds", Ceils, "TTL-1"),
     mutant!(Cache, "time_to_live_in_31_bits", Truncates, "TTL-1"),

@@ -1,5 +1,4 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -61,15 +60,15 @@ impl Fault for LoadsValues {
     }
 }
 
-/// Remembers every key that it listed.
-#[derive(Default)]
-pub(super) struct KeepsKeys(Mutex<Vec<String>>);
+/// Remembers every key that it listed, for good: given back with the store, the memory would hide what the next one
+/// takes.
+pub(super) struct KeepsKeys;
 
 #[async_trait]
 impl Fault for KeepsKeys {
     async fn keys(&self, under: &Under, request: PageRequest<'_>) -> Result<Page> {
         let page = under.bucket.keys(request).await?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(page.keys.iter().cloned());
+        std::mem::forget(page.keys.clone());
         Ok(page)
     }
 }
