@@ -18,7 +18,8 @@ impl Fault for Halves {
     async fn set_many(&self, under: &Under, entries: &[(&str, Bytes)]) -> Result<()> {
         let (first, second) = entries.split_at(entries.len() / 2);
         under.bucket.set_many(first).await?;
-        yield_now().await;
+        // Long enough for readers to be scheduled in between.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         under.bucket.set_many(second).await
     }
 }
