@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 ///   4 at a time, after which the same thread visits it again: 17 items, and a few more where several threads
 ///   merge at once. The bounds below leave room for 68 chunks, or 116 entries.
 /// - an index node splits above 256 separators, each at most as long as a key, and merges below 64: 321
-///   separators of 417 bytes are 134 KB.
+///   separators of 418 bytes are 134 KB.
 pub(crate) const SEGMENT_BYTES: usize = 2 << 20;
 
 /// Keys up to this many bytes are stored as they are; longer ones as a stem, a mark and a fingerprint.
@@ -37,8 +37,12 @@ pub(crate) const INLINE_VALUE_BYTES: usize = 4 << 10;
 /// Bytes of a chunk; see [`SEGMENT_BYTES`].
 pub(crate) const CHUNK_BYTES: usize = 7_600;
 
-/// Bytes of a bucket's id.
-pub(crate) const ID_BYTES: usize = 8;
+/// The most bytes of a bucket's id.
+const ID_BYTES: usize = 9;
+
+/// Ids below this take one byte. They are short because sled keeps keys of up to 22 bytes in its nodes, and longer ones
+/// behind a pointer.
+const ONE_BYTE_IDS: u64 = 0xF8;
 
 /// Physical keys up to this many bytes are built on the stack.
 const STACK_KEY_BYTES: usize = 64;
@@ -56,15 +60,24 @@ impl EntryKey {
         if key.len() > WHOLE_KEY_BYTES {
             return Self::Heap(long_key(id, key));
         }
+        let id = Id::new(id);
+        let id = id.as_slice();
+        let len = id.len() + key.len();
         let mut stack = [0; STACK_KEY_BYTES];
-        let (head, rest) = stack.split_at_mut(ID_BYTES);
-        match rest.get_mut(..key.len()) {
-            Some(rest) => {
-                head.copy_from_slice(&id.to_be_bytes());
-                rest.copy_from_slice(key);
-                Self::Stack(stack, (ID_BYTES + key.len()) as u8)
+        match (id, stack.get_mut(..len)) {
+            // The usual case by itself, for it is in the way of every call.
+            (&[id], Some([to_id, to_key @ ..])) => {
+                *to_id = id;
+                to_key.copy_from_slice(key);
+                Self::Stack(stack, len as u8)
             }
-            None => Self::Heap([&id.to_be_bytes(), key].concat()),
+            (id, Some(place)) => {
+                let (to_id, to_key) = place.split_at_mut(id.len());
+                to_id.copy_from_slice(id);
+                to_key.copy_from_slice(key);
+                Self::Stack(stack, len as u8)
+            }
+            (id, None) => Self::Heap([id, key].concat()),
         }
     }
 
@@ -82,6 +95,31 @@ impl AsRef<[u8]> for EntryKey {
     }
 }
 
+/// A bucket's id as physical keys begin with it: one byte, or a byte that tells how many follow. No id begins another
+/// one, and ids stand in their order.
+struct Id([u8; ID_BYTES], usize);
+
+impl Id {
+    fn new(id: u64) -> Self {
+        let mut bytes = [0; ID_BYTES];
+        let [first, rest @ ..] = &mut bytes;
+        if id < ONE_BYTE_IDS {
+            *first = id as u8;
+            return Self(bytes, 1);
+        }
+        let len = 8 - id.leading_zeros() as usize / 8;
+        *first = ONE_BYTE_IDS as u8 - 1 + len as u8;
+        for (to, from) in rest.iter_mut().zip(id.to_be_bytes().into_iter().skip(8 - len)) {
+            *to = from;
+        }
+        Self(bytes, 1 + len)
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.0.get(..self.1).unwrap_or_default()
+    }
+}
+
 /// Whether the key is too long to stand in `entries` whole.
 pub(crate) fn is_long(key: &str) -> bool {
     key.len() > WHOLE_KEY_BYTES
@@ -89,13 +127,18 @@ pub(crate) fn is_long(key: &str) -> bool {
 
 fn long_key(id: u64, key: &[u8]) -> Vec<u8> {
     let stem = key.get(..STEM_BYTES).unwrap_or(key);
-    [&id.to_be_bytes(), stem, &[LONG_KEY_MARK], &Sha256::digest(key)].concat()
+    [Id::new(id).as_slice(), stem, &[LONG_KEY_MARK], &Sha256::digest(key)].concat()
 }
 
 /// Takes a physical key apart into the bucket's id and the rest.
 pub(crate) fn split_id(physical: &[u8]) -> Option<(u64, &[u8])> {
-    let (id, rest) = physical.split_first_chunk::<ID_BYTES>()?;
-    Some((u64::from_be_bytes(*id), rest))
+    let (first, rest) = physical.split_first()?;
+    let first = u64::from(*first);
+    if first < ONE_BYTE_IDS {
+        return Some((first, rest));
+    }
+    let (id, rest) = rest.split_at_checked((first - ONE_BYTE_IDS) as usize + 1)?;
+    Some((id.iter().fold(0, |id, byte| (id << 8) | u64::from(*byte)), rest))
 }
 
 /// The key behind a physical key without its id: `None` if that stands for a long key.
@@ -105,16 +148,19 @@ pub(crate) fn whole_key(rest: &[u8]) -> Option<&str> {
 
 /// The physical keys of a whole bucket.
 pub(crate) fn bucket_range(id: u64) -> Range<Vec<u8>> {
-    id.to_be_bytes().to_vec()..id.wrapping_add(1).to_be_bytes().to_vec()
+    let start = Id::new(id).as_slice().to_vec();
+    let end = after(&start);
+    start..end
 }
 
 /// The physical keys among which those that begin with `prefix` are: first whole ones, then cut ones. The second
 /// range is empty where the first holds them all; in it each key must be compared.
 pub(crate) fn prefix_ranges(id: u64, prefix: &str) -> [Range<Vec<u8>>; 2] {
-    let start = [&id.to_be_bytes(), prefix.as_bytes()].concat();
+    let id = Id::new(id);
+    let start = [id.as_slice(), prefix.as_bytes()].concat();
     match prefix.as_bytes().get(..STEM_BYTES) {
         Some(stem) if prefix.len() > STEM_BYTES => {
-            let cut = [&id.to_be_bytes(), stem, &[LONG_KEY_MARK]].concat();
+            let cut = [id.as_slice(), stem, &[LONG_KEY_MARK]].concat();
             let cut_end = after(&cut);
             let end = after(&start);
             [start..end, cut..cut_end]
@@ -145,7 +191,13 @@ pub(crate) fn deadline_key(deadline: u64, entry: &[u8]) -> Vec<u8> {
 
 /// Takes a key of `deadlines` apart.
 pub(crate) fn split_deadline(key: &[u8]) -> Option<(u64, &[u8])> {
-    split_id(key)
+    split_number(key)
+}
+
+/// Takes a number of 8 bytes off the front of a key of `deadlines` or `chunks`.
+fn split_number(key: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = key.split_first_chunk()?;
+    Some((u64::from_be_bytes(*number), rest))
 }
 
 /// What a piece in the tree `chunks` is part of.
@@ -177,6 +229,11 @@ pub(crate) fn chunk_key(id: u64, part: Part, index: u32) -> [u8; 13] {
         *to = from;
     }
     key
+}
+
+/// The id that a key of `chunks` begins with.
+pub(crate) fn chunk_id(key: &[u8]) -> Option<u64> {
+    split_number(key).map(|(id, _)| id)
 }
 
 /// The keys of all pieces of one part.

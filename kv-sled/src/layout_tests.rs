@@ -10,7 +10,7 @@ fn no_two_pairs_of_bucket_and_key_share_a_physical_key() {
     keys.extend((STEM_BYTES - 2..WHOLE_KEY_BYTES + 3).map(|len| "k".repeat(len)));
     keys.extend(["a", "b"].map(long));
     let mut seen = std::collections::HashSet::new();
-    for id in [1, 2, 256] {
+    for id in [1, 2, 0xF7, 0xF8, 0xFF, 0x100, 0xF800, 0xFFFF, u64::MAX - 1] {
         for key in &keys {
             let physical = EntryKey::new(id, key);
             assert!(physical.as_slice().len() <= ID_BYTES + WHOLE_KEY_BYTES);
@@ -49,11 +49,26 @@ fn ranges_end_behind_everything_that_begins_alike() {
 }
 
 #[test]
+fn ids_stand_in_their_order_and_none_begins_another() {
+    let ids: Vec<u64> = [0, 1, 0xF7, 0xF8, 0xFF, 0x100, 0xF8F8, 0xFFFF, 0x1_0000, u64::MAX - 1].to_vec();
+    let encoded: Vec<Vec<u8>> = ids.iter().map(|id| Id::new(*id).as_slice().to_vec()).collect();
+    assert!(encoded.is_sorted());
+    for (at, one) in encoded.iter().enumerate() {
+        assert_eq!(split_id(one), Some((ids[at], &[][..])));
+        for (other, range) in encoded.iter().zip(ids.iter().map(|id| bucket_range(*id))) {
+            assert_eq!(one == other, range.contains(one), "{one:?} in the range of {other:?}");
+        }
+    }
+    assert_eq!(split_id(&[]), None);
+    assert_eq!(split_id(&[0xF9, 1]), None);
+}
+
+#[test]
 fn worst_nodes_stay_below_the_blob_threshold() {
     let threshold = SEGMENT_BYTES / 4 - 52;
     let head = 64;
     let leaf = 17 + 17 + 34;
     assert!(leaf * (CHUNK_BYTES + 13 + 8) + 1024 < threshold);
     assert!(leaf * (ID_BYTES + WHOLE_KEY_BYTES + INLINE_VALUE_BYTES + head) < threshold);
-    assert!((257 + 64) * (2 * ID_BYTES + WHOLE_KEY_BYTES + 16) < threshold);
+    assert!((257 + 64) * (8 + ID_BYTES + WHOLE_KEY_BYTES + 16) < threshold);
 }

@@ -30,7 +30,7 @@ use crate::torn::Torn;
 const FORMAT: &[u8] = b"format";
 
 /// The layout's version.
-const FORMAT_VERSION: &[u8] = b"1";
+const FORMAT_VERSION: &[u8] = b"2";
 
 /// The key in `meta` of how often the store was closed in order.
 pub(crate) const CLOSED: &[u8] = b"closed";
@@ -212,7 +212,9 @@ fn check_format(trees: &Trees, mark: Mark) -> Result<(), Fault> {
     match trees.meta.get(FORMAT)? {
         Some(version) if version == FORMAT_VERSION => {}
         Some(_) => {
-            return Err(Fault::Own(Error::invalid("the store was written by a newer version; open it with that one")));
+            return Err(Fault::Own(Error::invalid(
+                "the store's layout is that of another version; open it with that one, or export it there and import it here",
+            )));
         }
         None if mark != Mark::None => return Err(Fault::damaged("its beginning is missing")),
         None => {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::journal::Journal;
-use crate::layout::{EntryKey, Part, chunk_key, split_id};
+use crate::layout::{EntryKey, Part, chunk_id, chunk_key};
 use crate::provider::Provider;
 use crate::record::Head;
 
@@ -56,7 +56,7 @@ async fn pieces_without_a_record_are_removed() {
     });
     let provider = open(&folder).await;
     becomes(&provider, |trees| {
-        trees.chunks.iter().keys().all(|key| split_id(&key.unwrap()).is_some_and(|(id, _)| id != 900))
+        trees.chunks.iter().keys().all(|key| chunk_id(&key.unwrap()).is_some_and(|id| id != 900))
     })
     .await;
     let bucket = provider.open_bucket("b").await.unwrap();

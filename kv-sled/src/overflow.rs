@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::engine::Trees;
 use crate::error::Fault;
-use crate::layout::{CHUNK_BYTES, EntryKey, Part, chunk_key, part_range, split_id};
+use crate::layout::{CHUNK_BYTES, EntryKey, Part, chunk_id, chunk_key, part_range};
 use crate::record::{Head, Overflow};
 use crate::sweeper::Bell;
 
@@ -62,7 +62,7 @@ impl Drop for Pin {
 impl Overflows {
     /// Goes on behind the ids in use.
     pub(crate) fn open(trees: &Trees, bell: Arc<Bell>) -> Result<Self, Fault> {
-        let last = trees.chunks.last()?.and_then(|(key, _)| split_id(&key).map(|(id, _)| id));
+        let last = trees.chunks.last()?.and_then(|(key, _)| chunk_id(&key));
         Ok(Self {
             next_id: AtomicU64::new(last.unwrap_or(0) + 1),
             drafts: AtomicUsize::new(0),

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::engine::Trees;
 use crate::error::Fault;
-use crate::layout::{Part, bucket_range, chunk_key, deadline_key, split_deadline, split_id};
+use crate::layout::{Part, bucket_range, chunk_id, chunk_key, deadline_key, split_deadline, split_id};
 use crate::list::key_of;
 use crate::overflow;
 use crate::record::{Record, now};
@@ -172,7 +172,7 @@ impl Sweep {
         for _ in 0..STEP_ENTRIES {
             let Some(from) = self.orphans else { return Ok(false) };
             let found = trees.chunks.range(chunk_key(from, Part::Owner, 0).to_vec()..).next().transpose()?;
-            let id = found.as_ref().and_then(|(key, _)| split_id(key)).map(|(id, _)| id);
+            let id = found.as_ref().and_then(|(key, _)| chunk_id(key));
             let Some((id, (_, owner))) = id.filter(|id| *id < self.first_fresh).zip(found) else {
                 self.orphans = None;
                 return Ok(false);
