@@ -1,17 +1,17 @@
 //! One thread that flushes for all who wait: sled's own flush deadlocks when two threads call it at once.
 //!
 //! A writer does its write, then waits for a flush that began after it. All who wait when a flush begins are served
-//! by it.
+//! by it. A flush costs as much for one as for many, so it is held back for a moment while others are on their way.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kv_core::{Durability, Effect, ErrorKind, Result};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::engine::Engine;
@@ -19,6 +19,12 @@ use crate::error::{Fault, io_kind, unsynced};
 
 /// How often writes that nobody waits for are flushed (`durability=relaxed`): what a crash may take from them.
 const RELAXED_EVERY: Duration = Duration::from_millis(500);
+
+/// A flush is held back at most for this part of what the last one took.
+const HOLD_PART: u32 = 2;
+
+/// And never for longer than this, however slow the disk.
+const HOLD_AT_MOST: Duration = Duration::from_millis(1);
 
 /// Why a flush failed.
 type Failure = Arc<(ErrorKind, String)>;
@@ -40,6 +46,11 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<oneshot::Sender<Result<(), Failure>>>,
+    /// How many waited for the last flush. Most of them do their next write as soon as they are served, so as many
+    /// will wait for the next one.
+    expected: usize,
+    /// What the last flush took.
+    took: Duration,
     stop: bool,
     /// How the last flush ended. Who asks after it did its write before, for closing keeps later ones out.
     ended: Option<Result<(), Failure>>,
@@ -70,15 +81,15 @@ impl Flusher {
             return Ok(());
         }
         let (sender, receiver) = oneshot::channel();
-        let first = {
+        let is_awaited = {
             let mut state = self.shared.state.lock();
             if let Some(ended) = &state.ended {
                 return ended.clone().map_err(|failure| unsynced(failure.0, &failure.1));
             }
             state.waiting.push(sender);
-            state.waiting.len() == 1
+            state.waiting.len() == 1 || state.waiting.len() == state.expected
         };
-        if first {
+        if is_awaited {
             self.shared.wake.notify_one();
         }
         match receiver.await {
@@ -129,9 +140,11 @@ impl Shared {
         loop {
             let (waiting, stop) = self.next();
             self.dirty.store(false, Ordering::Relaxed);
+            let begun = Instant::now();
             // The last flush is an orderly end of the store, whatever the class.
             let power = stop || self.durability == Durability::Power;
             let done = self.flush(engine, if power { Some(disk) } else { None });
+            self.state.lock().took = begun.elapsed();
             let late = if stop { self.end(&done) } else { Vec::new() };
             for sender in waiting.into_iter().chain(late) {
                 // One whose future was dropped does not listen.
@@ -155,12 +168,24 @@ impl Shared {
         let mut state = self.state.lock();
         loop {
             if !state.waiting.is_empty() || state.stop {
+                self.hold(&mut state);
+                state.expected = state.waiting.len();
                 return (std::mem::take(&mut state.waiting), state.stop);
             }
             if !self.dirty.load(Ordering::Acquire) {
                 self.wake.wait(&mut state);
             } else if self.wake.wait_for(&mut state, RELAXED_EVERY).timed_out() {
                 return (std::mem::take(&mut state.waiting), state.stop);
+            }
+        }
+    }
+
+    /// Waits until as many wait as last time, or no longer.
+    fn hold(&self, state: &mut MutexGuard<'_, State>) {
+        let until = Instant::now() + (state.took / HOLD_PART).min(HOLD_AT_MOST);
+        while state.waiting.len() < state.expected && !state.stop {
+            if self.wake.wait_until(state, until).timed_out() {
+                return;
             }
         }
     }
