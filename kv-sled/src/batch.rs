@@ -11,7 +11,8 @@ use tokio::sync::OwnedRwLockWriteGuard;
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
-use crate::entry::{Content, Entry, Seen, is_cut, lookup};
+use crate::entry::{Content, Entry, Seen, is_cut, live};
+use crate::error::Fault;
 use crate::io::offload;
 use crate::journal::{self, Journal};
 use crate::layout::EntryKey;
@@ -158,7 +159,7 @@ impl Bucket {
     async fn load_all(&self, lookups: Lookups) -> Result<Vec<Option<IncomingValue>>> {
         let Lookups { mut found, cut, pin, .. } = lookups;
         for (at, record) in cut {
-            let value = self.load(Seen::Cut(Arc::clone(&pin), record)).await?;
+            let value = self.load(Seen::Cut(Box::new((Arc::clone(&pin), record)))).await?;
             if let Some(place) = found.get_mut(at) {
                 *place = Some(value.into());
             }
@@ -191,28 +192,44 @@ impl Lookups {
         Self { found: Vec::with_capacity(keys.len()), cut: Vec::new(), keys: keys.len(), left: budget, budget, pin }
     }
 
+    /// Takes in what was found of the next key.
+    fn take(&mut self, record: Option<Record>) -> Result<(), Fault> {
+        let Some(record) = record else {
+            self.found.push(None);
+            return Ok(());
+        };
+        let left = self.left.checked_sub(record.value_bytes());
+        self.left = left.ok_or_else(|| Error::reply_limit(self.budget))?;
+        if is_cut(&record) {
+            self.cut.push((self.found.len(), record));
+            self.found.push(None);
+        } else {
+            self.found.push(Some(record.into_inline().into()));
+        }
+        Ok(())
+    }
+
     /// Looks up for about a slice; tells whether all are done.
     fn step<'k>(&mut self, bucket: &Bucket, key: impl Fn(usize) -> Option<&'k str>) -> Result<bool> {
         let begun = Instant::now();
         bucket.inner.engine.read("reading entries", |trees| {
+            let id = bucket.state.id();
+            let mut entries = Vec::with_capacity(KEYS_PER_LOOK.min(self.keys));
             while self.found.len() < self.keys {
                 let at = self.found.len();
-                let Some(key) = key(at) else { break };
-                match lookup(&bucket.inner, trees, &bucket.state, key)? {
-                    None => self.found.push(None),
-                    Some(record) => {
-                        let left = self.left.checked_sub(record.value_bytes());
-                        self.left = left.ok_or_else(|| Error::reply_limit(self.budget))?;
-                        if is_cut(&record) {
-                            self.cut.push((at, record));
-                            self.found.push(None);
-                        } else {
-                            self.found.push(Some(record.into_inline().into()));
-                        }
-                    }
+                let keys = (at..self.keys.min(at + KEYS_PER_LOOK)).map_while(&key);
+                let Some(id) = id else {
+                    self.found.extend(keys.map(|_| None));
+                    continue;
+                };
+                // All of them before the first is looked up: the processor fetches them from memory together.
+                entries.clear();
+                entries.extend(keys.map(|key| EntryKey::new(id, key)));
+                for entry in &entries {
+                    self.take(live(&bucket.inner, trees, entry)?)?;
                 }
-                if self.found.len().is_multiple_of(KEYS_PER_LOOK) && begun.elapsed() > SLICE {
-                    return Ok(false);
+                if begun.elapsed() > SLICE {
+                    return Ok(self.found.len() == self.keys);
                 }
             }
             Ok(true)

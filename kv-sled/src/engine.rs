@@ -2,10 +2,10 @@
 //! write turns writing off, and closing can wait for all of them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError};
 
+use crossbeam_utils::sync::ShardedLock;
 use kv_core::{Effect, ErrorKind, Result};
-use parking_lot::RwLock;
 
 use crate::error::{Fault, closed, kind, refused};
 
@@ -53,19 +53,20 @@ impl Trees {
 
 /// An open engine, until it is closed.
 pub(crate) struct Engine {
-    trees: RwLock<Option<Trees>>,
+    /// In shards, for every call of every thread passes here.
+    trees: ShardedLock<Option<Trees>>,
     /// Why writing is off, once it is (DUR-5).
     failed: OnceLock<ErrorKind>,
 }
 
 impl Engine {
     pub(crate) fn new(trees: Trees) -> Self {
-        Self { trees: RwLock::new(Some(trees)), failed: OnceLock::new() }
+        Self { trees: ShardedLock::new(Some(trees)), failed: OnceLock::new() }
     }
 
     /// Runs a step that only reads.
     pub(crate) fn read<T>(&self, doing: &str, step: impl FnOnce(&Trees) -> Result<T, Fault>) -> Result<T> {
-        let trees = self.trees.read();
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
         let trees = trees.as_ref().ok_or_else(closed)?;
         guarded(|| step(trees)).map_err(|fault| fault.into_error(doing, Effect::None))
     }
@@ -74,7 +75,7 @@ impl Engine {
     /// on; a finding of our own changed nothing.
     pub(crate) fn write<T>(&self, doing: &str, step: impl FnOnce(&Trees) -> Result<T, Fault>) -> Result<T> {
         self.check_writable()?;
-        let trees = self.trees.read();
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
         let trees = trees.as_ref().ok_or_else(closed)?;
         guarded(|| step(trees)).map_err(|fault| {
             match &fault {
@@ -99,7 +100,7 @@ impl Engine {
 
     /// Waits for running steps and lets go of the engine; later ones answer that the store is closed.
     pub(crate) fn close(&self) {
-        let trees = self.trees.write().take();
+        let trees = self.trees.write().unwrap_or_else(PoisonError::into_inner).take();
         // Dropping the last clone flushes, which can fail or panic as any flush can.
         let _ = catch_unwind(AssertUnwindSafe(move || drop(trees)));
     }

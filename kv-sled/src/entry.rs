@@ -11,7 +11,7 @@ use crate::engine::Trees;
 use crate::error::Fault;
 use crate::layout::{EntryKey, Part, chunk_key, deadline_key};
 use crate::overflow::{Pin, Writing};
-use crate::record::{Head, Record};
+use crate::record::{Head, Record, plain};
 use crate::registry::BucketState;
 use crate::store::Inner;
 
@@ -45,27 +45,41 @@ impl Content {
 /// A value as found: at hand, or with its pieces kept from being removed until they are read.
 pub(crate) enum Seen {
     Whole(Bytes),
-    Cut(Arc<Pin>, Record),
+    // Boxed, so that the usual value stays small.
+    Cut(Box<(Arc<Pin>, Record)>),
+}
+
+/// Reads the raw record under a physical key, live or not.
+fn find(inner: &Inner, trees: &Trees, at: &EntryKey) -> Result<Option<IVec>, Fault> {
+    match inner.torn.before(at.as_slice()) {
+        None => Ok(trees.entries.get(at)?),
+        Some(before) => Ok(before.clone()),
+    }
+}
+
+/// Reads the live record under a physical key, if there is one.
+pub(crate) fn live(inner: &Inner, trees: &Trees, at: &EntryKey) -> Result<Option<Record>, Fault> {
+    let Some(raw) = find(inner, trees, at)? else { return Ok(None) };
+    let record = Record::read(raw)?;
+    Ok(record.is_live().then_some(record))
 }
 
 /// Reads the live record of a key, if there is one.
 pub(crate) fn lookup(inner: &Inner, trees: &Trees, state: &BucketState, key: &str) -> Result<Option<Record>, Fault> {
     let Some(id) = state.id() else { return Ok(None) };
-    let at = EntryKey::new(id, key);
-    let raw = match inner.torn.before(at.as_slice()) {
-        None => trees.entries.get(at)?,
-        Some(before) => before.clone(),
-    };
-    let Some(raw) = raw else { return Ok(None) };
-    let record = Record::read(raw)?;
-    Ok(record.is_live().then_some(record))
+    live(inner, trees, &EntryKey::new(id, key))
 }
 
 /// Reads the value of a key, or how to get at it.
 pub(crate) fn see(inner: &Inner, trees: &Trees, state: &BucketState, key: &str) -> Result<Option<Seen>, Fault> {
-    let Some(record) = lookup(inner, trees, state, key)? else { return Ok(None) };
+    let Some(id) = state.id() else { return Ok(None) };
+    let Some(raw) = find(inner, trees, &EntryKey::new(id, key))? else { return Ok(None) };
+    let record = match plain(raw) {
+        Ok(value) => return Ok(Some(Seen::Whole(value))),
+        Err(raw) => Record::read(raw)?,
+    };
     if !is_cut(&record) {
-        return Ok(Some(Seen::Whole(record.into_inline())));
+        return Ok(record.is_live().then(|| Seen::Whole(record.into_inline())));
     }
     // Pieces are kept only for readers who pin before they read the record.
     let pin = Arc::new(inner.overflows.pin());
@@ -76,7 +90,7 @@ pub(crate) fn see(inner: &Inner, trees: &Trees, state: &BucketState, key: &str) 
 /// Makes of a record, read after the pin was taken, its value or how to get at it.
 pub(crate) fn seen(pin: Arc<Pin>, record: Record) -> Seen {
     match is_cut(&record) {
-        true => Seen::Cut(pin, record),
+        true => Seen::Cut(Box::new((pin, record))),
         false => Seen::Whole(record.into_inline()),
     }
 }
@@ -129,7 +143,9 @@ impl<'a> Entry<'a> {
             self.trees.deadlines.insert(deadline_key(deadline, at.as_slice()), self.state.name.as_bytes())?;
         }
         let old = self.trees.entries.insert(&at, content.record(deadline))?;
-        self.settle(&at)?;
+        if old.is_none() {
+            self.settle(&at)?;
+        }
         let Content { value, writing } = content;
         if let Some(writing) = writing {
             (*writing).keep();
@@ -152,7 +168,9 @@ impl<'a> Entry<'a> {
         let Some(id) = self.state.id() else { return Ok(()) };
         let at = EntryKey::new(id, self.key);
         let old = self.trees.entries.remove(&at)?;
-        self.settle(&at)?;
+        if old.is_some() {
+            self.settle(&at)?;
+        }
         // Removing what is absent or expired is no write: guards stay good.
         if old.is_some() && self.replaced(&at, old, None)? {
             self.lock.written();
@@ -162,7 +180,7 @@ impl<'a> Entry<'a> {
         Ok(())
     }
 
-    /// Has sled split or merge the nodes that the write left too full or too empty. It would else do so at the next
+    /// Has sled split or merge the nodes that a key more or less left too full or too empty. It would else do so at the next
     /// visit, be it a read's, which then fails where nothing can be written any more; but what was written before a
     /// disk was full must stay readable (DUR-5). Without a promise to keep, the visit is not paid for.
     fn settle(&self, at: &EntryKey) -> Result<(), Fault> {

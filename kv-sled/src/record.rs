@@ -3,7 +3,7 @@
 //! One tag byte says what follows: a deadline, a reference into the tree `chunks`, and the value itself where it
 //! is small.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use sled::IVec;
 
 use crate::error::Fault;
@@ -15,9 +15,9 @@ const CHUNKED_VALUE: u8 = 4;
 /// Records up to this many bytes are put together on the stack.
 const STACK_RECORD_BYTES: usize = 256;
 
-/// Values above this many bytes are shared with the engine's cache instead of being copied: below it a copy costs
-/// less than sharing, and keeps no larger block alive.
-const SHARE_FROM_BYTES: usize = 1 << 10;
+/// Records up to this many bytes are copied where they are read. sled holds each longer one in an allocation of its own,
+/// which a reader can share.
+const COPIED_BYTES: usize = 22;
 
 /// What a record says about its entry besides the value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,18 +75,30 @@ impl Record {
 
     /// The value, where it stands in the record, owned.
     pub(crate) fn into_inline(self) -> Bytes {
-        let inline = self.inline();
-        if inline.len() < SHARE_FROM_BYTES {
-            return Bytes::copy_from_slice(inline);
-        }
-        let body = self.body;
-        Bytes::from_owner(self.raw).slice(body..)
+        owned(self.raw, self.body)
     }
 
     /// Whether both are the same write: the same bytes, and the same chunks.
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.raw == other.raw
     }
+}
+
+/// The value of a record that says nothing else about its entry, as most do; gives any other record back.
+pub(crate) fn plain(raw: IVec) -> Result<Bytes, IVec> {
+    match raw.first() {
+        Some(0) => Ok(owned(raw, 1)),
+        _ => Err(raw),
+    }
+}
+
+fn owned(raw: IVec, body: usize) -> Bytes {
+    if raw.len() <= COPIED_BYTES {
+        return Bytes::copy_from_slice(raw.get(body..).unwrap_or_default());
+    }
+    let mut bytes = Bytes::from_owner(raw);
+    bytes.advance(body);
+    bytes
 }
 
 impl Head {

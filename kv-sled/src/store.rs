@@ -38,6 +38,10 @@ const SLICE_BYTES: usize = 1 << 20;
 /// Bytes that writing an entry takes, on average; pieces are counted by themselves.
 const ENTRY_BYTES: usize = 1 << 10;
 
+/// What a write takes of the runtime's budget, which is made for calls as short as a read: a task that does nothing but
+/// write lets others run after 16 of them.
+const WRITE_BUDGET: usize = 8;
+
 /// What a read was doing when it failed.
 const READING: &str = "reading an entry";
 
@@ -124,7 +128,9 @@ impl Bucket {
         key: &str,
         step: impl FnOnce(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        consume_budget().await;
+        for _ in 0..WRITE_BUDGET {
+            consume_budget().await;
+        }
         if self.inner.io.is_inline()
             && let Some(_shared) = self.inner.gate.try_share()
         {
@@ -206,11 +212,11 @@ impl Bucket {
     pub(crate) async fn load(&self, seen: Seen) -> Result<Bytes> {
         match seen {
             Seen::Whole(value) => Ok(value),
-            Seen::Cut(pin, record) => Box::pin(self.load_pieces(pin, record)).await,
+            Seen::Cut(cut) => Box::pin(self.load_pieces(*cut)).await,
         }
     }
 
-    async fn load_pieces(&self, pin: Arc<Pin>, record: Record) -> Result<Bytes> {
+    async fn load_pieces(&self, (pin, record): (Arc<Pin>, Record)) -> Result<Bytes> {
         const DOING: &str = "reading a large value";
         let Some(mut reading) = Reading::value(&record.head) else { return Ok(record.into_inline()) };
         let inner = &*self.inner;
