@@ -187,13 +187,12 @@ impl<E: Engine> Sides<E> {
         })
     }
 
-    /// Measures both sides by turns, beginning with another one each time.
+    /// Measures both sides by turns, beginning with another one each time, and adds what it finds to `pairs`.
     ///
     /// # Errors
     ///
     /// What the calls have.
-    pub(crate) fn compare(&mut self, runtime: &Runtime, rounds: usize) -> Result<Pairs> {
-        let mut pairs = Pairs::default();
+    pub(crate) fn compare(&mut self, runtime: &Runtime, rounds: usize, pairs: &mut Pairs) -> Result {
         for round in 0..rounds {
             let (ours, raw) = if round % 2 == 0 {
                 let ours = self.ours.round(runtime)?;
@@ -204,7 +203,7 @@ impl<E: Engine> Sides<E> {
             };
             pairs.add(nanos(ours, self.ours.calls()), nanos(raw, self.raw.calls()));
         }
-        Ok(pairs)
+        Ok(())
     }
 
     /// Closes our store; the raw one ends with its last handle.

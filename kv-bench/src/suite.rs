@@ -11,7 +11,8 @@ use crate::allocs::{Allocs, Counts};
 use crate::client::Result;
 use crate::data::Data;
 use crate::engines::{Class, Engine, Visitor, for_each};
-use crate::pair::{Cell, Side, Sides};
+use crate::latency::Latency;
+use crate::pair::{Cell, Pairs, Side, Sides};
 use crate::report::{Report, Row};
 use crate::workload::Workload;
 use crate::{poll, scale};
@@ -19,8 +20,8 @@ use crate::{poll, scale};
 /// Callers that stand for one program thread and for a busy server.
 const CALLERS: [usize; 2] = [1, 64];
 
-/// Rounds' worth of calls that the latency pass makes: percentiles need more calls than a mean.
-const LATENCY_ROUNDS: usize = 5;
+/// Rounds' worth of calls that the latency pass of each pair of stores makes: percentiles need more calls than a mean.
+const LATENCY_ROUNDS: usize = 2;
 
 /// Measures the providers beside the raw drivers.
 #[derive(Clone, Debug, Parser)]
@@ -37,9 +38,13 @@ pub struct Options {
     /// Prints the names of what would be measured.
     #[arg(long)]
     pub list: bool,
-    /// Pairs of rounds for each row.
+    /// Pairs of rounds for each row, rounded up to as many for each of its stores.
     #[arg(long, default_value_t = 21)]
     pub rounds: usize,
+    /// Fresh pairs of stores for each row, one after another: where a store happens to lie in memory makes a
+    /// difference of some per cent that no number of rounds evens out.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub stores: u16,
     /// Length of a round in milliseconds.
     #[arg(long, default_value_t = 100, value_name = "MS")]
     pub round_ms: u64,
@@ -72,10 +77,12 @@ impl Options {
     pub fn settled(mut self) -> Self {
         if self.quick {
             self.rounds = self.rounds.min(3);
+            self.stores = 1;
             self.round_ms = self.round_ms.min(5);
             // Each of 64 callers needs a batch of 100 keys of its own.
             self.records = self.records.min(8_000);
         }
+        self.rounds = self.rounds.next_multiple_of(usize::from(self.stores));
         self
     }
 
@@ -168,26 +175,36 @@ impl<'a> Suite<'a> {
             println!("{name}");
             return Ok(());
         }
-        let mut sides = Sides::<E>::open(runtime, options.dir(), &options.with, &self.data, cell)?;
-        sides.ours.calibrate(runtime, options.round())?;
-        sides.raw.calibrate(runtime, options.round())?;
+        let open = || {
+            let mut sides = Sides::<E>::open(runtime, options.dir(), &options.with, &self.data, cell)?;
+            sides.ours.calibrate(runtime, options.round())?;
+            sides.raw.calibrate(runtime, options.round())?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(sides)
+        };
         match &mut self.work {
             Work::List => {}
             Work::Measure { allocs, report } => {
-                let compared = sides.compare(runtime, options.rounds)?.sum_up();
-                let latency = sides.ours.latency(runtime, LATENCY_ROUNDS)?;
-                let raw_latency = sides.raw.latency(runtime, LATENCY_ROUNDS)?;
-                let row = Row::new(cell, options, compared, &latency, &raw_latency, allocs.get(&name));
+                let (mut pairs, mut latency, mut raw_latency) = (Pairs::default(), Latency::new()?, Latency::new()?);
+                for _ in 0..options.stores {
+                    let mut sides = open()?;
+                    sides.compare(runtime, options.rounds / usize::from(options.stores), &mut pairs)?;
+                    latency.add(&sides.ours.latency(runtime, LATENCY_ROUNDS)?)?;
+                    raw_latency.add(&sides.raw.latency(runtime, LATENCY_ROUNDS)?)?;
+                    sides.close(runtime)?;
+                }
+                let row = Row::new(cell, options, pairs.sum_up(), &latency, &raw_latency, allocs.get(&name));
                 eprintln!("{name:<34}{row}");
                 report.rows.push(row);
             }
             Work::Count { allocs, count } => {
+                let mut sides = open()?;
                 let ours = per_call(&mut sides.ours, runtime, *count)?;
                 let raw = per_call(&mut sides.raw, runtime, *count)?;
                 allocs.insert(name, Counts { ours, raw });
+                sides.close(runtime)?;
             }
         }
-        sides.close(runtime)
+        Ok(())
     }
 
     fn beside<E: Engine>(&mut self, class: Class) -> Result {
