@@ -19,20 +19,23 @@ const SUSPICION: Duration = Duration::from_millis(5);
 /// a sixth.
 const TIMED: u32 = 8;
 
-/// How long the time spent on waiting is added up.
+/// A call that waits for this long without reading from the disk itself is taken to wait for another one that uses the
+/// disk. Shorter waits are the engine's own: its callers wait for each other's locks, and when it is kept busy a fifth
+/// of the time goes there.
+const LONG_WAIT: Duration = Duration::from_millis(10);
+
+/// How long the time spent on waiting for the disk is added up.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// Calls stay away once they have waited for this long in a window, on all threads together. An engine that is kept
-/// busy waits for its own locks and its log a tenth of that time, which does no harm; a disk that must be waited for
-/// takes nearly all of it.
+/// Calls stay away once they have waited for the disk for this long in a window, on all threads together.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Where calls run that could block (RUN-2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IoPolicy {
-    /// Inline, until calls that wait take half of a thread's time; then on the blocking pool for 1 s, then inline
-    /// again. sled can't be asked beforehand whether a call would block. A call that only lost its core to another
-    /// thread is no sign of a slow disk, and the pool would make it worse.
+    /// Inline, until calls that wait for the disk take half of a thread's time; then on the blocking pool for 1 s, then
+    /// inline again. sled can't be asked beforehand whether a call would block. A call that only lost its core to
+    /// another thread, or waited for another call, is no sign of a slow disk, and the pool would make it worse.
     #[default]
     Auto,
     /// Always inline: cheapest, for folders in memory. Long work still yields between its steps.
@@ -63,7 +66,7 @@ pub(crate) struct Io {
     watch_until: AtomicU64,
     /// Which window after `start` it is.
     window: AtomicU64,
-    /// Microseconds that calls have waited in it, as far as watched ones tell.
+    /// Microseconds that calls have waited for the disk in it, as far as timed ones tell.
     waited: AtomicU64,
     slow: AtomicU64,
 }
@@ -114,24 +117,24 @@ impl Io {
             return call();
         }
         let begun = Instant::now();
-        let waits = if self.is_watching(begun) { voluntary_waits() } else { None };
+        let before = if self.is_watching(begun) { Waits::now() } else { None };
         let done = call();
         let took = begun.elapsed();
         if took > SLOW {
-            self.judge(waits, took);
+            self.judge(before, Waits::now(), took);
         }
         done
     }
 
-    /// Decides what a slow call means: it has the next ones watched, and if it was watched itself and waited, its time
-    /// counts.
+    /// Decides what a slow call means: it has the next ones watched, and if it was watched itself and waited for the
+    /// disk, its time counts.
     #[cold]
-    fn judge(&self, before: Option<i64>, took: Duration) {
+    fn judge(&self, before: Option<Waits>, after: Option<Waits>, took: Duration) {
         self.slow.fetch_add(1, Ordering::Relaxed);
-        let has_patience = match (before, voluntary_waits()) {
+        let has_patience = match (before, after) {
             // Where the system does not tell why, the first slow call sends the next ones away.
             (_, None) => false,
-            (Some(before), Some(after)) if before != after => {
+            (Some(before), Some(after)) if after.is_for_disk(before, took) => {
                 self.bear(self.millis() / WINDOW.as_millis() as u64, took * TIMED)
             }
             _ => true,
@@ -192,17 +195,33 @@ fn is_timed() -> bool {
     })
 }
 
-/// How often this thread has let go of its core because it had to wait, for a disk or a lock; `None` where the system
-/// does not tell it for a thread.
-fn voluntary_waits() -> Option<i64> {
-    #[cfg(target_os = "linux")]
-    {
-        use nix::sys::resource::{UsageWho, getrusage};
-        // It fails for a bad argument only.
-        getrusage(UsageWho::RUSAGE_THREAD).ok().map(|usage| usage.voluntary_context_switches())
+/// What the system knows of this thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Waits {
+    /// How often it has let go of its core because it had to wait, for a disk or a lock.
+    waits: i64,
+    /// Blocks that it has read from disks.
+    reads: i64,
+}
+
+impl Waits {
+    /// `None` where the system does not tell it for a thread.
+    fn now() -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            use nix::sys::resource::{UsageWho, getrusage};
+            // It fails for a bad argument only.
+            let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+            Some(Self { waits: usage.voluntary_context_switches(), reads: usage.block_reads() })
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
     }
-    #[cfg(not(target_os = "linux"))]
-    None
+
+    /// Whether a call that began at `before` and took so long waited for the disk.
+    fn is_for_disk(self, before: Self, took: Duration) -> bool {
+        self.waits != before.waits && (self.reads != before.reads || took >= LONG_WAIT)
+    }
 }
 
 /// Runs blocking work on the runtime's pool, or here where there is no runtime. If the future is dropped the work
@@ -225,27 +244,20 @@ pub(crate) async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send +
 mod tests {
     use super::*;
 
-    fn spin() {
-        let begun = Instant::now();
-        while begun.elapsed() <= SLOW {}
-    }
-
-    /// Waits as a slow disk makes a thread wait: off its core.
-    fn block() {
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
-        assert!(receiver.recv_timeout(SLOW * 2).is_err());
-        drop(sender);
-    }
+    const NONE: Waits = Waits { waits: 3, reads: 8 };
+    const LOCKED: Waits = Waits { waits: 5, ..NONE };
+    const READ: Waits = Waits { reads: 16, ..LOCKED };
 
     #[test]
-    fn calls_that_wait_send_the_next_ones_away_for_a_while() {
+    fn calls_that_wait_for_the_disk_send_the_next_ones_away_for_a_while() {
         let io = Io::new(IoPolicy::Auto);
         io.inline(|| ());
         assert!(io.is_inline());
+        // One call in eight counts for eight. All of them in one window, but for a machine that stands still.
         while io.is_inline() {
-            io.inline(block);
+            io.judge(Some(NONE), Some(READ), PATIENCE / (TIMED * 4));
         }
-        assert!(io.slow_calls() > u64::from(TIMED));
+        assert!(io.slow_calls() >= u64::from(TIMED * 4));
         io.away_until.store(io.millis(), Ordering::Relaxed);
         assert!(io.is_inline() && io.is_inline());
         assert!(Io::new(IoPolicy::Inline).is_inline() && !Io::new(IoPolicy::Offload).is_inline());
@@ -260,11 +272,36 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_only_lost_its_core_changes_nothing() {
+    fn only_what_waits_for_the_disk_counts() {
         let io = Io::new(IoPolicy::Auto);
-        for _ in 0..10 * TIMED {
-            io.inline(spin);
+        for _ in 0..1_000 {
+            // It lost its core; it waited for another call; nobody asked before it.
+            io.judge(Some(NONE), Some(NONE), PATIENCE);
+            io.judge(Some(NONE), Some(LOCKED), LONG_WAIT / 2);
+            io.judge(None, Some(READ), PATIENCE);
         }
-        assert!(io.is_inline() && io.slow_calls() == u64::from(10 * TIMED));
+        assert!(io.is_inline());
+        io.judge(Some(NONE), Some(LOCKED), PATIENCE);
+        assert!(!io.is_inline());
+    }
+
+    #[test]
+    fn a_slow_call_that_nobody_can_explain_is_believed() {
+        let io = Io::new(IoPolicy::Auto);
+        io.judge(None, None, SLOW);
+        assert!(!io.is_inline());
+    }
+
+    #[test]
+    fn slow_calls_are_noticed_and_the_system_tells_of_them() {
+        let io = Io::new(IoPolicy::Auto);
+        for _ in 0..TIMED {
+            io.inline(|| {
+                let begun = Instant::now();
+                while begun.elapsed() <= SLOW {}
+            });
+        }
+        assert_eq!(io.slow_calls(), u64::from(TIMED));
+        assert_eq!(Waits::now().is_some(), cfg!(target_os = "linux"));
     }
 }

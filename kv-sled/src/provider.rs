@@ -198,7 +198,12 @@ impl kv_core::Provider for Provider {
             Ok(Some(Err(failed))) => {
                 Err(Error::new(failed.kind(), Effect::Unknown, "closing the store failed").with_source(failed))
             }
-            _ => Ok(()),
+            Ok(_) => Ok(()),
+            Err(cause) => {
+                let text =
+                    "closing the store: the thread that closed it ended early; open the store again to have it checked";
+                Err(Error::new(ErrorKind::Other, Effect::Unknown, text).with_source(cause))
+            }
         }
     }
 

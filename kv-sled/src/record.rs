@@ -104,19 +104,17 @@ fn owned(raw: IVec, body: usize) -> Bytes {
 impl Head {
     /// Puts a record together; `inline` is the value, or nothing where it is cut into chunks.
     pub(crate) fn record(&self, inline: &[u8]) -> IVec {
+        let mut stack = [0; STACK_RECORD_BYTES];
+        // Most records say nothing else about their entry: their tag is 0.
+        if *self == Self::default()
+            && let Some(body) = stack.get_mut(1..=inline.len())
+        {
+            body.copy_from_slice(inline);
+            return IVec::from(stack.get(..=inline.len()).unwrap_or_default());
+        }
         let (head, head_len) = self.bytes();
         let head = head.get(..head_len).unwrap_or_default();
-        let len = head.len() + inline.len();
-        let mut stack = [0; STACK_RECORD_BYTES];
-        match stack.get_mut(..len) {
-            Some(record) => {
-                let (to_head, to_body) = record.split_at_mut(head.len());
-                to_head.copy_from_slice(head);
-                to_body.copy_from_slice(inline);
-                IVec::from(&*record)
-            }
-            None => IVec::from([head, inline].concat()),
-        }
+        IVec::from([head, inline].concat())
     }
 
     fn bytes(&self) -> ([u8; 25], usize) {

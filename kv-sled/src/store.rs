@@ -38,10 +38,6 @@ const SLICE_BYTES: usize = 1 << 20;
 /// Bytes that writing an entry takes, on average; pieces are counted by themselves.
 const ENTRY_BYTES: usize = 1 << 10;
 
-/// What a write takes of the runtime's budget, which is made for calls as short as a read: a task that does nothing but
-/// write lets others run after 16 of them.
-const WRITE_BUDGET: usize = 8;
-
 /// What a read was doing when it failed.
 const READING: &str = "reading an entry";
 
@@ -128,9 +124,7 @@ impl Bucket {
         key: &str,
         step: impl FnOnce(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        for _ in 0..WRITE_BUDGET {
-            consume_budget().await;
-        }
+        consume_budget().await;
         if self.inner.io.is_inline()
             && let Some(_shared) = self.inner.gate.try_share()
         {

@@ -1,4 +1,4 @@
-//! The conformance suite, once for each durability class.
+//! The conformance suite, once for each durability class and each policy of `io`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -6,38 +6,51 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kv_conformance::{Harness, Space};
 use kv_core::{Batches, Consistency, Declared, Durability, Result, Store, Watching};
-use kv_sled::{Config, Provider, declared};
+use kv_sled::{Config, IoPolicy, Provider, declared};
 use tempfile::TempDir;
 
-struct Sled(Durability);
+/// A way to open a store, with the word that tests and URLs have for it.
+#[derive(Clone, Copy)]
+struct Sled {
+    word: &'static str,
+    durability: Durability,
+    io: IoPolicy,
+}
 
-struct Folder(TempDir, Durability);
+/// Each durability class with the default policy, and each other policy with the default class.
+const ALL: [Sled; 5] = [
+    Sled { word: "relaxed", durability: Durability::Volatile, io: IoPolicy::Auto },
+    Sled { word: "process", durability: Durability::Process, io: IoPolicy::Auto },
+    Sled { word: "power", durability: Durability::Power, io: IoPolicy::Auto },
+    Sled { word: "inline", durability: Durability::Process, io: IoPolicy::Inline },
+    Sled { word: "offload", durability: Durability::Process, io: IoPolicy::Offload },
+];
+
+struct Folder(TempDir, Sled);
 
 #[async_trait]
 impl Harness for Sled {
     fn name(&self) -> String {
-        format!("sled:FOLDER?durability={}", word(self.0))
+        let option = if self.io == IoPolicy::Auto { "durability" } else { "io" };
+        format!("sled:FOLDER?{option}={}", self.word)
     }
 
     fn declared(&self) -> Declared {
-        declared(self.0)
+        declared(self.durability)
     }
 
     fn required(&self) -> Option<Declared> {
-        Some(required(self.0))
+        Some(required(self.durability))
     }
 
     async fn fresh(&self) -> Result<Box<dyn Space>> {
         let folder =
             tempfile::tempdir().map_err(|cause| kv_core::Error::invalid("making a folder").with_source(cause))?;
-        Ok(Box::new(Folder(folder, self.0)))
+        Ok(Box::new(Folder(folder, *self)))
     }
 
     fn repeat(&self, case: &str, seed: u64) -> String {
-        format!(
-            "KV_CONFORMANCE_SEED={seed} cargo test -p kv-sled --test conformance -- --exact {}::{case}",
-            word(self.0)
-        )
+        format!("KV_CONFORMANCE_SEED={seed} cargo test -p kv-sled --test conformance -- --exact {}::{case}", self.word)
     }
 }
 
@@ -45,7 +58,8 @@ impl Harness for Sled {
 impl Space for Folder {
     async fn open(&self) -> Result<Store> {
         let mut config = Config::new(self.0.path().join("store"));
-        config.durability = self.1;
+        config.durability = self.1.durability;
+        config.io = self.1.io;
         Ok(Store::new(Provider::open(config).await?))
     }
 }
@@ -64,15 +78,6 @@ fn required(durability: Durability) -> Declared {
     }
 }
 
-fn word(durability: Durability) -> &'static str {
-    match durability {
-        Durability::Volatile => "relaxed",
-        Durability::Process => "process",
-        Durability::Power => "power",
-    }
-}
-
 fn main() -> ExitCode {
-    let classes = [Durability::Volatile, Durability::Process, Durability::Power];
-    kv_conformance::main_of(classes.map(|class| (word(class), Arc::new(Sled(class)) as Arc<dyn Harness>)))
+    kv_conformance::main_of(ALL.map(|way| (way.word, Arc::new(way) as Arc<dyn Harness>)))
 }
