@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use kv_core::local::cursor;
 use kv_core::{Page, PageRequest, Result};
+use sled::IVec;
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
@@ -69,8 +70,10 @@ struct Listing {
     keys: Vec<String>,
     bytes: usize,
     passed: usize,
-    /// The physical key that was seen last, and the key behind it.
-    last: Option<(Vec<u8>, String)>,
+    /// The physical key that was visited last.
+    last: Option<IVec>,
+    /// The key behind it, where it was passed over and is not the last of the page's.
+    passed_key: Option<String>,
     is_full: bool,
     /// Keeps the pieces of long keys.
     _pin: Pin,
@@ -89,7 +92,8 @@ impl Listing {
             keys: Vec::new(),
             bytes: 0,
             passed: 0,
-            last: id.zip(after).map(|(id, after)| (EntryKey::new(id, after).as_slice().to_vec(), after.to_owned())),
+            last: id.zip(after).map(|(id, after)| EntryKey::new(id, after).as_slice().into()),
+            passed_key: None,
             is_full: false,
             _pin: pin,
         }
@@ -102,20 +106,20 @@ impl Listing {
             let mut visited = 0_usize;
             for range in self.ranges.clone() {
                 let start = match &self.last {
-                    Some((last, _)) if *last >= range.start => Bound::Excluded(last.clone()),
-                    _ => Bound::Included(range.start),
+                    Some(last) if **last >= *range.start => Bound::Excluded(last.clone()),
+                    _ => Bound::Included(range.start.into()),
                 };
                 if is_empty(&start, &range.end) {
                     continue;
                 }
-                for entry in trees.entries.range((start, Bound::Excluded(range.end))) {
+                for entry in trees.entries.range((start, Bound::Excluded(range.end.into()))) {
                     let (physical, mut raw) = entry?;
                     match bucket.inner.torn.before(&physical) {
                         None => {}
                         Some(None) => continue,
                         Some(Some(before)) => raw = before.clone(),
                     }
-                    if !self.visit(trees, physical.to_vec(), Record::read(raw)?)? {
+                    if !self.visit(trees, physical, &Record::read(raw)?)? {
                         return Ok(true);
                     }
                     visited += 1;
@@ -129,8 +133,8 @@ impl Listing {
     }
 
     /// Takes an entry in; false if it has no room on this page.
-    fn visit(&mut self, trees: &Trees, physical: Vec<u8>, record: Record) -> Result<bool, Fault> {
-        let key = key_of(trees, &physical, &record)?;
+    fn visit(&mut self, trees: &Trees, physical: IVec, record: &Record) -> Result<bool, Fault> {
+        let key = key_of(trees, &physical, record)?;
         let is_full = self.keys.len() >= self.limit
             || (self.bytes + key.len() > self.budget && !self.keys.is_empty())
             || self.passed >= PASSED_OVER;
@@ -140,23 +144,26 @@ impl Listing {
         }
         if record.is_live() && key.starts_with(&self.prefix) {
             self.bytes += key.len();
-            self.keys.push(key.clone());
+            self.keys.push(key);
+            self.passed_key = None;
         } else {
             self.passed += 1;
+            self.passed_key = Some(key);
         }
-        self.last = Some((physical, key));
+        self.last = Some(physical);
         Ok(true)
     }
 
     fn finish(self, bucket: &str) -> Page {
-        let last = self.last.filter(|_| self.is_full);
-        Page { keys: self.keys, cursor: last.map(|(_, key)| cursor::encode(PROVIDER, bucket, &key)) }
+        let last = self.passed_key.as_ref().or(self.keys.last()).filter(|_| self.is_full);
+        let cursor = last.map(|key| cursor::encode(PROVIDER, bucket, key));
+        Page { keys: self.keys, cursor }
     }
 }
 
-fn is_empty(start: &Bound<Vec<u8>>, end: &[u8]) -> bool {
+fn is_empty(start: &Bound<IVec>, end: &[u8]) -> bool {
     match start {
-        Bound::Included(start) | Bound::Excluded(start) => start.as_slice() >= end,
+        Bound::Included(start) | Bound::Excluded(start) => **start >= *end,
         Bound::Unbounded => false,
     }
 }
