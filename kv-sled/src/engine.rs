@@ -51,6 +51,18 @@ impl Trees {
     }
 }
 
+/// Has sled split or merge the nodes that a key more or less left too full or too empty. Call after each insertion of a
+/// new key, and after each removal.
+///
+/// sled does so on the way down to a key, for every node that it passes, before the insertion or removal that makes it
+/// due. So it would be the next visitor's to do, be it a reader, who then fails where nothing can be written any more;
+/// but what was written before a disk was full must stay readable (DUR-5). The way down that looking the key up takes
+/// passes just the nodes that changed.
+pub(crate) fn settle(tree: &sled::Tree, key: impl AsRef<[u8]>) -> Result<(), Fault> {
+    tree.contains_key(key)?;
+    Ok(())
+}
+
 /// An open engine, until it is closed.
 pub(crate) struct Engine {
     /// In shards, for every call of every thread passes here.

@@ -7,7 +7,7 @@ use kv_core::local::{KeyLock, Version};
 use kv_core::{Durability, Event, IncomingValue};
 use sled::IVec;
 
-use crate::engine::Trees;
+use crate::engine::{Trees, settle};
 use crate::error::Fault;
 use crate::layout::{EntryKey, Part, chunk_key, deadline_key};
 use crate::overflow::{Pin, Writing};
@@ -180,14 +180,12 @@ impl<'a> Entry<'a> {
         Ok(())
     }
 
-    /// Has sled split or merge the nodes that a key more or less left too full or too empty. It would else do so at the next
-    /// visit, be it a read's, which then fails where nothing can be written any more; but what was written before a
-    /// disk was full must stay readable (DUR-5). Without a promise to keep, the visit is not paid for.
+    /// Where nothing is promised it is not paid for, either.
     fn settle(&self, at: &EntryKey) -> Result<(), Fault> {
-        if self.inner.config.durability != Durability::Volatile {
-            self.trees.entries.contains_key(at)?;
+        match self.inner.config.durability {
+            Durability::Volatile => Ok(()),
+            Durability::Process | Durability::Power => settle(&self.trees.entries, at),
         }
-        Ok(())
     }
 
     /// Sees to what the old record leaves behind; tells whether the entry was there until now.

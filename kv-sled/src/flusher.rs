@@ -49,8 +49,6 @@ struct State {
     /// How many waited for the last flush. Most of them do their next write as soon as they are served, so as many
     /// will wait for the next one.
     expected: usize,
-    /// What the last flush took.
-    took: Duration,
     stop: bool,
     /// How the last flush ended. Who asks after it did its write before, for closing keeps later ones out.
     ended: Option<Result<(), Failure>>,
@@ -137,14 +135,15 @@ impl Drop for Flusher {
 
 impl Shared {
     fn run(&self, engine: &Engine, disk: &Disk) {
+        let mut took = Duration::ZERO;
         loop {
-            let (waiting, stop) = self.next();
+            let (waiting, stop) = self.next((took / HOLD_PART).min(HOLD_AT_MOST));
             self.dirty.store(false, Ordering::Relaxed);
             let begun = Instant::now();
             // The last flush is an orderly end of the store, whatever the class.
             let power = stop || self.durability == Durability::Power;
             let done = self.flush(engine, if power { Some(disk) } else { None });
-            self.state.lock().took = begun.elapsed();
+            took = begun.elapsed();
             let late = if stop { self.end(&done) } else { Vec::new() };
             for sender in waiting.into_iter().chain(late) {
                 // One whose future was dropped does not listen.
@@ -163,12 +162,12 @@ impl Shared {
         std::mem::take(&mut state.waiting)
     }
 
-    /// Waits for somebody to serve.
-    fn next(&self) -> (Vec<oneshot::Sender<Result<(), Failure>>>, bool) {
+    /// Waits for somebody to serve, and then at most for `hold` until as many wait as last time.
+    fn next(&self, hold: Duration) -> (Vec<oneshot::Sender<Result<(), Failure>>>, bool) {
         let mut state = self.state.lock();
         loop {
             if !state.waiting.is_empty() || state.stop {
-                self.hold(&mut state);
+                self.hold(&mut state, hold);
                 state.expected = state.waiting.len();
                 return (std::mem::take(&mut state.waiting), state.stop);
             }
@@ -180,9 +179,8 @@ impl Shared {
         }
     }
 
-    /// Waits until as many wait as last time, or no longer.
-    fn hold(&self, state: &mut MutexGuard<'_, State>) {
-        let until = Instant::now() + (state.took / HOLD_PART).min(HOLD_AT_MOST);
+    fn hold(&self, state: &mut MutexGuard<'_, State>, longest: Duration) {
+        let until = Instant::now() + longest;
         while state.waiting.len() < state.expected && !state.stop {
             if self.wake.wait_until(state, until).timed_out() {
                 return;
@@ -254,3 +252,7 @@ pub(crate) fn sync_failed(cause: std::io::Error) -> kv_core::Error {
     let kind = io_kind(&cause);
     kv_core::Error::new(kind, Effect::Unknown, "syncing the store's files failed").with_source(cause)
 }
+
+#[cfg(test)]
+#[path = "flusher_tests.rs"]
+mod tests;

@@ -8,7 +8,7 @@
 
 use sled::IVec;
 
-use crate::engine::Trees;
+use crate::engine::{Trees, settle};
 use crate::error::Fault;
 use crate::layout::CHUNK_BYTES;
 
@@ -77,6 +77,7 @@ pub(crate) fn recover(trees: &Trees) -> Result<(), Fault> {
                 Some(record) => trees.entries.insert(entry, record)?,
                 None => trees.entries.remove(entry)?,
             };
+            settle(&trees.entries, entry)?;
         }
     }
     clear(trees)

@@ -17,6 +17,7 @@ mod list;
 mod marker;
 mod open;
 mod overflow;
+mod pace;
 mod provider;
 mod record;
 mod registry;

@@ -139,3 +139,33 @@ async fn replaced_deadlines_leave_no_rows() {
     assert_eq!(rows(&provider), 0);
     provider.close().await.unwrap();
 }
+
+/// Reading writes nothing: a full disk must not make what is there unreadable.
+#[tokio::test]
+async fn readers_find_all_nodes_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = open(&folder).await;
+    let store = provider.inner();
+    let provider = Store::new(provider);
+    let flushed = || store.engine.write("flushing", |trees| Ok(trees.db.flush()?)).unwrap();
+    let bucket = provider.open_bucket("b").await.unwrap();
+    let keys: Vec<String> = (0..5_000).map(|n| format!("key {:04}", n * 7_919 % 5_000)).collect();
+    let read_all = async || {
+        for key in &keys {
+            bucket.exists(key).await.unwrap();
+        }
+        flushed()
+    };
+    for some in keys.chunks(100) {
+        bucket.set_many(some.iter().map(|key| (key, "v"))).await.unwrap();
+    }
+    assert!(flushed() < usize::MAX);
+    assert_eq!(read_all().await, 0, "nodes were split by readers");
+    for some in keys[..4_500].chunks(100) {
+        bucket.delete_many(some).await.unwrap();
+    }
+    flushed();
+    assert_eq!(read_all().await, 0, "nodes were merged by readers");
+    drop(store);
+    provider.close().await.unwrap();
+}

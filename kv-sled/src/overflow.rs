@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::engine::Trees;
+use crate::engine::{Trees, settle};
 use crate::error::Fault;
 use crate::layout::{CHUNK_BYTES, EntryKey, Part, chunk_id, chunk_key, part_range};
 use crate::record::{Head, Overflow};
@@ -194,11 +194,9 @@ impl Writing {
     }
 }
 
-/// Writes a piece, and has sled split the node at once: a reader must not have to, see `Entry::settle`.
 fn insert(trees: &Trees, key: [u8; 13], piece: &[u8]) -> Result<(), Fault> {
     trees.chunks.insert(key, piece)?;
-    trees.chunks.contains_key(key)?;
-    Ok(())
+    settle(&trees.chunks, key)
 }
 
 /// Pieces being read, in steps.
@@ -275,7 +273,7 @@ pub(crate) fn remove(trees: &Trees, id: u64) -> Result<(), Fault> {
         for key in trees.chunks.range(part_range(id, part)).keys() {
             let key = key?;
             trees.chunks.remove(&key)?;
-            trees.chunks.contains_key(key)?;
+            settle(&trees.chunks, key)?;
         }
     }
     Ok(())

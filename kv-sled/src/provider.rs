@@ -87,6 +87,11 @@ impl Provider {
     }
 
     #[cfg(test)]
+    pub(crate) fn inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.inner)
+    }
+
+    #[cfg(test)]
     pub(crate) fn engine(&self) -> &crate::engine::Engine {
         &self.inner.engine
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::engine::Trees;
+use crate::engine::{Trees, settle};
 use crate::error::Fault;
 
 /// No bucket has this id: the bucket has no entry yet.
@@ -80,6 +80,7 @@ impl Registry {
         // Counted before it is used: no crash gives it out twice.
         trees.meta.insert(NEXT_ID, &(id + 1).to_be_bytes())?;
         trees.buckets.insert(state.name.as_bytes(), &id.to_be_bytes())?;
+        settle(&trees.buckets, state.name.as_bytes())?;
         state.id.store(id, Ordering::Release);
         Ok(id)
     }
@@ -91,6 +92,7 @@ impl Registry {
             // The removal is the commit; until then `recover` takes the note of garbage back.
             trees.garbage.insert(id.to_be_bytes(), name.as_bytes())?;
             trees.buckets.remove(name.as_bytes())?;
+            settle(&trees.buckets, name.as_bytes())?;
         }
         let state = names.get(name).and_then(Weak::upgrade);
         // The state locks the names when it goes.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kv_core::{Event, Result};
 use parking_lot::{Condvar, Mutex};
 
-use crate::engine::Trees;
+use crate::engine::{Trees, settle};
 use crate::error::Fault;
 use crate::layout::{Part, bucket_range, chunk_id, chunk_key, deadline_key, split_deadline, split_id};
 use crate::list::key_of;
@@ -204,6 +204,7 @@ fn expire_one(inner: &Inner, trees: &Trees, deadline: u64, entry: &[u8], bucket:
     let _lock = inner.locks.lock(bucket, &key);
     let Some(record) = expired()? else { return Ok(()) };
     trees.entries.remove(entry)?;
+    settle(&trees.entries, entry)?;
     if let Some(overflow) = record.head.overflow {
         inner.overflows.retire(overflow.id);
     }
@@ -226,6 +227,7 @@ fn collect_garbage(inner: &Inner, trees: &Trees) -> Result<bool, Fault> {
         }
         left -= 1;
         trees.entries.remove(&key)?;
+        settle(&trees.entries, &key)?;
         let head = Record::read(raw)?.head;
         if let Some(overflow) = head.overflow {
             // A reader who saw the entry before the drop may still be at its pieces.
