@@ -187,14 +187,15 @@ impl<E: Engine> Sides<E> {
         })
     }
 
-    /// Measures both sides by turns, beginning with another one each time, and adds what it finds to `pairs`.
+    /// Measures both sides by turns, beginning with another one each time, also from one call to the next, and adds what
+    /// it finds to `pairs`.
     ///
     /// # Errors
     ///
     /// What the calls have.
     pub(crate) fn compare(&mut self, runtime: &Runtime, rounds: usize, pairs: &mut Pairs) -> Result {
-        for round in 0..rounds {
-            let (ours, raw) = if round % 2 == 0 {
+        for _ in 0..rounds {
+            let (ours, raw) = if pairs.ratios.len().is_multiple_of(2) {
                 let ours = self.ours.round(runtime)?;
                 (ours, self.raw.round(runtime)?)
             } else {

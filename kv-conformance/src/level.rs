@@ -3,7 +3,7 @@
 use crate::{Case, Family, cases};
 
 /// How many cases level K1 has. A run with fewer proves nothing, so the number stands here and not only in the list.
-pub const K1_CASES: usize = 291;
+pub const K1_CASES: usize = 292;
 
 /// Cases whose name holds the text, or that prove the clause of that number; the one case of exactly that name.
 #[derive(Clone, Debug, Default)]

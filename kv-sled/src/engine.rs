@@ -51,8 +51,8 @@ impl Trees {
     }
 }
 
-/// Has sled split or merge the nodes that a key more or less left too full or too empty. Call after each insertion of a
-/// new key, and after each removal.
+/// Has sled split or merge the nodes that a key more or less left too full or too empty. Call after each insertion of
+/// a new key, and after each removal.
 ///
 /// sled does so on the way down to a key, for every node that it passes, before the insertion or removal that makes it
 /// due. So it would be the next visitor's to do, be it a reader, who then fails where nothing can be written any more;

@@ -130,7 +130,8 @@ fn long_key(id: u64, key: &[u8]) -> Vec<u8> {
     [Id::new(id).as_slice(), stem, &[LONG_KEY_MARK], &Sha256::digest(key)].concat()
 }
 
-/// Takes a physical key apart into the bucket's id and the rest.
+/// Takes a physical key apart into the bucket's id and the rest. `None` where the id is not written as [`Id::new`]
+/// does: then it is nobody's key.
 pub(crate) fn split_id(physical: &[u8]) -> Option<(u64, &[u8])> {
     let (first, rest) = physical.split_first()?;
     let first = u64::from(*first);
@@ -138,7 +139,9 @@ pub(crate) fn split_id(physical: &[u8]) -> Option<(u64, &[u8])> {
         return Some((first, rest));
     }
     let (id, rest) = rest.split_at_checked((first - ONE_BYTE_IDS) as usize + 1)?;
-    Some((id.iter().fold(0, |id, byte| (id << 8) | u64::from(*byte)), rest))
+    let is_short = id.first().is_none_or(|first| *first == 0);
+    let id = id.iter().fold(0, |id, byte| (id << 8) | u64::from(*byte));
+    (!is_short && id >= ONE_BYTE_IDS).then_some((id, rest))
 }
 
 /// The key behind a physical key without its id: `None` if that stands for a long key.

@@ -25,17 +25,22 @@ fn no_two_pairs_of_bucket_and_key_share_a_physical_key() {
 #[test]
 fn prefix_ranges_hold_exactly_the_keys_with_that_prefix_up_to_the_stem() {
     let keys = [String::new(), "a".into(), "ab".into(), "b".into(), "k".repeat(390), long(""), long("x")];
-    for prefix in ["", "a", "k", &"k".repeat(STEM_BYTES), &"k".repeat(STEM_BYTES + 1), &long("x")] {
-        for key in &keys {
-            let physical = EntryKey::new(7, key).as_slice().to_vec();
-            let inside = prefix_ranges(7, prefix).iter().any(|range| range.contains(&physical));
-            assert!(inside || !key.starts_with(prefix), "{} in {}", key.len(), prefix.len());
-            if !is_long(key) {
-                assert_eq!(inside, key.starts_with(prefix), "{} in {}", key.len(), prefix.len());
+    for id in [7, 0xF7, 0xF8, 0xFF, 0x100, u64::MAX - 1] {
+        for prefix in ["", "a", "k", &"k".repeat(STEM_BYTES), &"k".repeat(STEM_BYTES + 1), &long("x")] {
+            let ranges = prefix_ranges(id, prefix);
+            for key in &keys {
+                let physical = EntryKey::new(id, key).as_slice().to_vec();
+                let inside = ranges.iter().any(|range| range.contains(&physical));
+                assert!(inside || !key.starts_with(prefix), "{} in {}", key.len(), prefix.len());
+                if !is_long(key) {
+                    assert_eq!(inside, key.starts_with(prefix), "{} in {}", key.len(), prefix.len());
+                }
+            }
+            for other in [id - 1, id + 1] {
+                let foreign = EntryKey::new(other, prefix).as_slice().to_vec();
+                assert!(!ranges.iter().any(|range| range.contains(&foreign)), "of {other} in {id}");
             }
         }
-        let foreign = EntryKey::new(8, prefix);
-        assert!(!prefix_ranges(7, prefix).iter().any(|range| range.contains(&foreign.as_slice().to_vec())));
     }
 }
 
@@ -61,6 +66,10 @@ fn ids_stand_in_their_order_and_none_begins_another() {
     }
     assert_eq!(split_id(&[]), None);
     assert_eq!(split_id(&[0xF9, 1]), None);
+    // Nor is any id written in two ways.
+    for long_winded in [&[0xF8, 0xF7][..], &[0xF9, 0, 0xF8], &[0xFF, 0, 0, 0, 0, 0, 0, 1, 0]] {
+        assert_eq!(split_id(long_winded), None);
+    }
 }
 
 #[test]

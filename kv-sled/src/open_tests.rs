@@ -169,3 +169,18 @@ async fn readers_find_all_nodes_settled() {
     drop(store);
     provider.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_store_of_another_layout_is_refused_and_left_as_it_is() {
+    let folder = filled().await;
+    let version = |trees: &Trees| trees.meta.get(FORMAT).unwrap().unwrap();
+    tamper(&folder, |trees| {
+        assert_eq!(version(trees), FORMAT_VERSION);
+        trees.meta.insert(FORMAT, b"1").unwrap();
+    });
+    let error = Provider::open(Config::new(folder.path())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("layout"), "{error}");
+    wait_unlocked(folder.path());
+    tamper(&folder, |trees| assert_eq!(version(trees), b"1"));
+}

@@ -78,7 +78,8 @@ impl Provider {
     /// # Errors
     ///
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a file where a folder should be, for a folder with
-    /// another program's database, and for one without a store if none is to be made;
+    /// another program's database, for a store in another version's layout, and for a folder without a store if none is
+    /// to be made;
     /// [`AccessDenied`](ErrorKind::AccessDenied); [`Locked`](ErrorKind::Locked) if the store is open anywhere
     /// (DUR-4); [`Corrupt`](ErrorKind::Corrupt) (DUR-3); [`ResourceExhausted`](ErrorKind::ResourceExhausted).
     pub async fn open(config: Config) -> Result<Self> {

@@ -15,8 +15,8 @@ const CHUNKED_VALUE: u8 = 4;
 /// Records up to this many bytes are put together on the stack.
 const STACK_RECORD_BYTES: usize = 256;
 
-/// Records up to this many bytes are copied where they are read. sled holds each longer one in an allocation of its own,
-/// which a reader can share.
+/// Records up to this many bytes are copied where they are read. sled holds each longer one in an allocation of its
+/// own, which a reader can share.
 const COPIED_BYTES: usize = 22;
 
 /// What a record says about its entry besides the value.

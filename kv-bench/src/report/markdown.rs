@@ -92,11 +92,11 @@ fn rows(out: &mut String, rows: &[Row]) -> std::fmt::Result {
             count(row.raw_allocs),
         )?;
     }
-    let first = rows.first().map_or((0, 0, 0), |row| (row.records, row.value_bytes, row.rounds));
+    let Some(Row { records, value_bytes, rounds, stores, .. }) = rows.first() else { return Ok(()) };
     writeln!(
         out,
-        "\n{} records with values of {} bytes; each ratio is the median of {} pairs.",
-        first.0, first.1, first.2
+        "\n{records} records with values of {value_bytes} bytes; each ratio is the median of {rounds} pairs of rounds, \
+         on {stores} pairs of stores."
     )
 }
 

@@ -20,7 +20,9 @@ pub(crate) struct Row {
     pub(crate) raw_callers: usize,
     pub(crate) value_bytes: usize,
     pub(crate) records: usize,
-    /// Pairs of rounds.
+    /// Fresh pairs of stores.
+    pub(crate) stores: u16,
+    /// Pairs of rounds, of all stores.
     pub(crate) rounds: usize,
     #[serde(flatten)]
     pub(crate) compared: Compared,
@@ -57,6 +59,7 @@ impl Row {
             raw_callers: cell.raw_callers,
             value_bytes: options.value_bytes,
             records: options.records,
+            stores: options.stores,
             rounds: options.rounds,
             compared,
             p50_ns: latency.at(0.5),

@@ -1,8 +1,8 @@
-use kv_core::{Bucket, IncomingValue};
+use kv_core::{Bucket, IncomingValue, Limits};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use crate::check::{ensure, ensure_eq, show};
+use crate::check::{ensure, ensure_eq, ensure_kind, show};
 use crate::{Context, Outcome, Stop};
 
 /// What a batch answered, as text.
@@ -57,6 +57,31 @@ pub(super) async fn get_many_agrees_with_get(cx: &Context) -> Outcome {
             let one = bucket.get(key).await?;
             ensure_eq!(found.as_deref().map(show), one.as_deref().map(show), "{key:?} in a batch and alone");
             ensure_eq!(bucket.exists(key).await?, one.is_some(), "whether {key:?} exists");
+        }
+    }
+    Ok(())
+}
+
+/// BAT-1, LIM-2: reads around the sizes at which providers cut them into slices: each answer in its place, and the
+/// reply's limit counted over all slices.
+pub(super) async fn longer_and_longer_reads(cx: &Context) -> Outcome {
+    const VALUE_BYTES: usize = 10;
+    let bucket = cx.bucket("b").await?;
+    let mut asked: Vec<String> = (0..1_025).map(|n| format!("key {n}")).collect();
+    asked.shuffle(&mut cx.rng());
+    let is_there = |key: &str| !key.ends_with('7');
+    let value = |key: &str| format!("{key:VALUE_BYTES$}");
+    let stored = asked.iter().filter(|key| is_there(key)).map(|key| (key, value(key)));
+    bucket.set_many(stored.collect::<Vec<_>>()).await?;
+    for count in [1, 31, 32, 33, 63, 64, 65, 127, 128, 129, 130, 255, 256, 257, 511, 512, 513, 1_023, 1_024, 1_025] {
+        let asked = asked.get(..count).unwrap_or_default();
+        let expected: Vec<_> = asked.iter().map(|key| is_there(key).then(|| value(key))).collect();
+        let bytes = expected.iter().flatten().count() * VALUE_BYTES;
+        let low = |reply_bytes| cx.store().with_limits(Limits { reply_bytes, ..Limits::default() });
+        let found = low(bytes)?.open_bucket("b").await?.get_many(asked).await?;
+        ensure_eq!(texts(&found), expected, "the values of {count} keys");
+        if let Some(too_low) = bytes.checked_sub(1) {
+            ensure_kind!(low(too_low)?.open_bucket("b").await?.get_many(asked).await, LimitExceeded);
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::{Case, Needs};
 
 use answers::{
     delete_passes_over, empty_batches, get_many_agrees_with_get, get_many_is_positional, last_of_a_repeated_key,
-    mixed_sizes, set_many_overwrites, ten_thousand,
+    longer_and_longer_reads, mixed_sizes, set_many_overwrites, ten_thousand,
 };
 use limits::{largest_batches, one_invalid_entry, reply_at_its_limit, sixty_four_mib, small_limits_exactly};
 use torn::{
@@ -20,6 +20,7 @@ use torn::{
 pub(super) const CASES: &[Case] = &[
     case!(Batch, get_many_is_positional, ["BAT-1"]),
     case!(Batch, get_many_agrees_with_get, ["BAT-1", "RW-4"]),
+    case!(Batch, longer_and_longer_reads, ["BAT-1", "LIM-2"]),
     case!(Batch, mixed_sizes, ["BAT-1", "RW-1"]),
     case!(Batch, last_of_a_repeated_key, ["BAT-2"]),
     case!(Batch, set_many_overwrites, ["RW-2", "BAT-2"]),

@@ -48,7 +48,7 @@ pub(super) const CASES: &[Case] = &[
     case!(Listing, cursor_outlives_its_keys, ["LST-2", "LST-1"]),
     case!(Listing, depth_costs_nothing, ["LST-2"]),
     case!(Listing, neighbours_cost_nothing, ["LST-2", "NAM-3"]),
-    case!(Listing, values_are_not_loaded, ["LST-3"]).exclusive(),
+    case!(Listing, values_are_not_loaded, ["LST-3"]),
     case!(Listing, hundred_thousand_keys_in_flat_memory, ["LST-1", "LST-3"]).exclusive(),
 ];
 

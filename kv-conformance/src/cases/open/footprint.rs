@@ -108,11 +108,11 @@ pub(super) async fn reopening_leaves_nothing(cx: &Context) -> Outcome {
 /// BKT-1: opening a bucket and writing to it first costs as much among 2,048 buckets as among few.
 pub(super) async fn many_buckets_cost_the_same(cx: &Context) -> Outcome {
     const AT_ONCE: usize = 32;
-    const CHUNKS: usize = 64;
+    const CHUNKS: usize = 128;
     const COMPARED: usize = 8;
     // Far beyond noise, far below what a cost that grows with the number of buckets comes to.
     const TIMES: u32 = 8;
-    const SLACK: Duration = Duration::from_millis(2);
+    const SLACK: Duration = Duration::from_micros(500);
     let store = cx.store();
     let value = noise(1, 16);
     let mut took = Vec::new();

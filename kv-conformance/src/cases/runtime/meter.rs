@@ -26,25 +26,6 @@ pub(in crate::cases) fn threads() -> Result<usize, Stop> {
     status_kib("Threads")
 }
 
-/// Watches how far this process's memory grows above where it began. For cases that run alone.
-pub(in crate::cases) struct Memory {
-    before: usize,
-}
-
-impl Memory {
-    pub(in crate::cases) fn watch() -> Result<Self, Stop> {
-        // Sets the peak back to what is held now; see proc_pid_clear_refs(5).
-        std::fs::write("/proc/self/clear_refs", "5").map_err(|error| {
-            Stop::NotApplicable(format!("this machine does not tell how a process's memory peaked: {error}"))
-        })?;
-        Ok(Self { before: resident_kib()? })
-    }
-
-    pub(in crate::cases) fn peak_growth_kib(&self) -> Result<usize, Stop> {
-        Ok(status_kib("VmHWM")?.saturating_sub(self.before))
-    }
-}
-
 /// How long this thread could have run and was not let, by the kernel's account; zero where there is none.
 fn waited_for_a_core() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

@@ -274,6 +274,20 @@ impl Fault for IgnoresBudget {
     }
 }
 
+/// Reads long batches in slices, and forgets between them how much of the limit is left.
+pub(super) struct BudgetOfSlices;
+
+#[async_trait]
+impl Fault for BudgetOfSlices {
+    async fn get_many(&self, under: &Under, keys: &[&str], budget: usize) -> Result<Values> {
+        let mut found = Vec::with_capacity(keys.len());
+        for slice in keys.chunks(64) {
+            found.extend(under.bucket.get_many(slice, budget).await?);
+        }
+        Ok(found)
+    }
+}
+
 /// Refuses a reply of exactly the limit.
 pub(super) struct BudgetOneOff;
 

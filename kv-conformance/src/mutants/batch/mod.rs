@@ -26,6 +26,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     mutant!(Batch, "batch_over_32_mib_is_refused", answers::Over32Mib, "LIM-1"),
     mutant!(Batch, "longest_key_is_refused", answers::LongestKeyRefused, "LIM-1"),
     mutant!(Batch, "reply_limit_is_ignored", answers::IgnoresBudget, "LIM-2"),
+    mutant!(Batch, "reply_limit_holds_for_each_slice", answers::BudgetOfSlices, "LIM-2"),
     mutant!(Batch, "reply_limit_is_one_off", answers::BudgetOneOff, "LIM-2"),
     mutant!(Batch, "reply_limit_counts_each_key_once", answers::BudgetOfDistinct, "LIM-2"),
     mutant!(Batch, "reply_limit_has_words_of_its_own", answers::OwnWords, "LIM-2"),

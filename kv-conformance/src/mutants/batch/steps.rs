@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +11,11 @@ use tokio::task::yield_now;
 
 use crate::mutants::{Fault, Under};
 
+/// Between the steps of a batch: long enough for readers to be scheduled.
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
+}
+
 /// Applies a batch in two steps.
 pub(super) struct Halves;
 
@@ -18,8 +24,7 @@ impl Fault for Halves {
     async fn set_many(&self, under: &Under, entries: &[(&str, Bytes)]) -> Result<()> {
         let (first, second) = entries.split_at(entries.len() / 2);
         under.bucket.set_many(first).await?;
-        // Long enough for readers to be scheduled in between.
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        pause().await;
         under.bucket.set_many(second).await
     }
 }
@@ -32,7 +37,7 @@ impl Fault for Chunks {
     async fn set_many(&self, under: &Under, entries: &[(&str, Bytes)]) -> Result<()> {
         for chunk in entries.chunks(512) {
             under.bucket.set_many(chunk).await?;
-            yield_now().await;
+            pause().await;
         }
         Ok(())
     }
@@ -43,9 +48,11 @@ pub(super) struct DeletesOneByOne;
 #[async_trait]
 impl Fault for DeletesOneByOne {
     async fn delete_many(&self, under: &Under, keys: &[&str]) -> Result<()> {
-        for key in keys {
+        for (n, key) in keys.iter().enumerate() {
             under.bucket.delete(key).await?;
-            yield_now().await;
+            if n == keys.len() / 2 {
+                pause().await;
+            }
         }
         Ok(())
     }
