@@ -50,24 +50,19 @@ pub(crate) enum Seen {
 }
 
 /// Reads the raw record under a physical key, live or not.
-fn find(inner: &Inner, trees: &Trees, at: &EntryKey) -> Result<Option<IVec>, Fault> {
+pub(crate) fn find(inner: &Inner, trees: &Trees, at: &EntryKey) -> Result<Option<IVec>, Fault> {
     match inner.torn.before(at.as_slice()) {
         None => Ok(trees.entries.get(at)?),
         Some(before) => Ok(before.clone()),
     }
 }
 
-/// Reads the live record under a physical key, if there is one.
-pub(crate) fn live(inner: &Inner, trees: &Trees, at: &EntryKey) -> Result<Option<Record>, Fault> {
-    let Some(raw) = find(inner, trees, at)? else { return Ok(None) };
-    let record = Record::read(raw)?;
-    Ok(record.is_live().then_some(record))
-}
-
 /// Reads the live record of a key, if there is one.
 pub(crate) fn lookup(inner: &Inner, trees: &Trees, state: &BucketState, key: &str) -> Result<Option<Record>, Fault> {
     let Some(id) = state.id() else { return Ok(None) };
-    live(inner, trees, &EntryKey::new(id, key))
+    let Some(raw) = find(inner, trees, &EntryKey::new(id, key))? else { return Ok(None) };
+    let record = Record::read(raw)?;
+    Ok(record.is_live().then_some(record))
 }
 
 /// Reads the value of a key, or how to get at it.
