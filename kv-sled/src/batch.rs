@@ -34,7 +34,10 @@ const KEYS_PER_LOOK: usize = 16;
 #[async_trait]
 impl Batch for Bucket {
     async fn get_many(&self, keys: &[&str], budget: usize) -> Result<Vec<Option<IncomingValue>>> {
-        consume_budget().await;
+        // By the work that it is, or a task that reads many keys again and again would not yield for tens of milliseconds.
+        for _ in 0..keys.len().div_ceil(KEYS_PER_LOOK) {
+            consume_budget().await;
+        }
         let mut lookups = Lookups::new(self, keys.len(), budget);
         if let Some(mark) = self.inner.gate.mark() {
             lookups = self.look_up(lookups, keys).await?;
