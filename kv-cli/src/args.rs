@@ -182,11 +182,13 @@ Examples:
     Info,
 
     #[command(about = conform::ABOUT, after_help = "\
-Each case gets a store of its own: a new folder inside the one that the URL names, which is removed afterwards.
+Each case gets a store of its own: a new folder inside the one that the URL names, which is removed afterwards, or
+a namespace on the server, of which a few bytes for each dropped bucket stay.
 
 Examples:
   kv conform memory:
   kv conform 'sled:./conform?durability=power'
+  kv conform redis://localhost/9
   kv conform memory: --case batch::
   kv conform memory: --case TTL-2 --seed 7
   kv conform sled:./conform --markdown report.md --badge badge.svg

@@ -47,6 +47,8 @@ pub fn check(url: &str) -> Result<()> {
     let url: StoreUrl = url.parse()?;
     match url.scheme() {
         "memory" => check_memory(&url),
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" | "unix" => kv_redis::Config::from_url(&url).map(drop),
         #[cfg(feature = "sled")]
         "sled" => kv_sled::Config::from_url(&url).map(drop),
         other => Err(schemes::refuse(other)),
@@ -59,6 +61,8 @@ async fn connect(url: StoreUrl) -> Result<Store> {
             check_memory(&url)?;
             kv_memory::open_named(url.path())
         }
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" | "unix" => kv_redis::open_url(&url).await,
         #[cfg(feature = "sled")]
         "sled" => kv_sled::open_url(&url).await,
         other => Err(schemes::refuse(other)),
@@ -76,6 +80,8 @@ fn check_memory(url: &StoreUrl) -> Result<()> {
 /// The features whose providers are part of this build.
 pub(crate) const COMPILED_IN: &[&str] = &[
     "memory",
+    #[cfg(feature = "redis")]
+    "redis",
     #[cfg(feature = "sled")]
     "sled",
 ];

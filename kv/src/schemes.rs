@@ -35,12 +35,13 @@ struct Row {
     in_folder: bool,
 }
 
-const ROWS: [Row; 7] = [
+const ROWS: [Row; 8] = [
     Row { name: "memory", form: "memory: or memory:NAME", feature: Some("memory"), in_folder: false },
     Row { name: "sled", form: "sled:FOLDER", feature: Some("sled"), in_folder: true },
     Row { name: "rocksdb", form: "rocksdb:FOLDER", feature: None, in_folder: true },
-    Row { name: "redis", form: "redis://HOST:PORT", feature: None, in_folder: false },
-    Row { name: "rediss", form: "rediss://HOST:PORT", feature: None, in_folder: false },
+    Row { name: "redis", form: "redis://HOST:PORT", feature: Some("redis"), in_folder: false },
+    Row { name: "rediss", form: "rediss://HOST:PORT", feature: Some("redis"), in_folder: false },
+    Row { name: "unix", form: "unix:SOCKET", feature: Some("redis"), in_folder: false },
     Row { name: "redis+sentinel", form: "redis+sentinel://HOST:PORT,…", feature: None, in_folder: false },
     Row { name: "redis+cluster", form: "redis+cluster://HOST:PORT,…", feature: None, in_folder: false },
 ];

@@ -34,6 +34,11 @@ pub(crate) const ALL: &[SystemPackage] = &[
         present: Presence::File("/usr/share/unicode/UnicodeData.txt"),
     },
     SystemPackage {
+        name: "redis-server",
+        brings: "everything about Redis, on servers that the tests start themselves",
+        present: Presence::Command("redis-server"),
+    },
+    SystemPackage {
         name: "strace",
         brings: "tracing that a write is synced before it is acknowledged",
         present: Presence::Command("strace"),

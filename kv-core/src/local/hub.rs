@@ -66,6 +66,11 @@ impl Hub {
         self.send(|watcher| *watcher.bucket == *bucket, || Event::Dropped);
     }
 
+    /// Tells all watchers of `bucket` that events may be missing (WCH-2).
+    pub fn publish_resync(&self, bucket: &str) {
+        self.send(|watcher| *watcher.bucket == *bucket, || Event::Resync);
+    }
+
     /// Whether anybody watches, for publishers to whom even finding out what to publish has a cost.
     #[must_use]
     pub fn is_watched(&self) -> bool {

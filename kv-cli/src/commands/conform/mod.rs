@@ -21,7 +21,7 @@ pub(crate) const ABOUT: &str = "Run the conformance suite on a provider; exit co
 
 #[derive(Debug, Args)]
 pub(crate) struct ConformArgs {
-    /// What to test: memory:, or the URL of a folder for the stores of the cases
+    /// What to test: memory:, the URL of a folder for the stores of the cases, or that of a server
     #[arg(required_unless_present = "mutants", conflicts_with = "mutants")]
     url: Option<String>,
     /// Only the case of this name, or the cases whose name holds it or that prove this clause; with --mutants, the

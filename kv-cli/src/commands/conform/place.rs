@@ -12,6 +12,7 @@ use crate::session;
 
 /// What `kv conform URL` names.
 pub(super) struct Place {
+    /// As reports and commands show it: without user and password.
     url: String,
     root: Arc<Root>,
     declared: Declared,
@@ -32,6 +33,8 @@ enum Root {
         /// The options, with their question mark.
         options: String,
     },
+    /// A namespace on the server of this URL, which has none yet.
+    Server(String),
 }
 
 impl Root {
@@ -39,6 +42,7 @@ impl Root {
         match self {
             Self::Memory => format!("memory:{id}"),
             Self::Folder { location, options, .. } => format!("{location}/{id}{options}"),
+            Self::Server(url) => format!("{url}{}namespace={id}", if url.contains('?') { '&' } else { '?' }),
         }
     }
 }
@@ -59,11 +63,20 @@ impl Place {
                     options: options.to_owned(),
                 }
             }
-            other => return Err(Failure::usage(format!("conform has no way to give each case a fresh {other} store"))),
+            scheme if parsed.options()?.take("namespace").is_some() => {
+                let text = format!("each case gets a namespace of its own; leave namespace= out of the {scheme} URL");
+                return Err(Failure::usage(text));
+            }
+            _ => Root::Server(url.to_owned()),
+        };
+        let shown = match &root {
+            Root::Server(_) => parsed.to_string(),
+            // No option of an embedded provider is a secret, and durability is part of what is tested.
+            Root::Memory | Root::Folder { .. } => url.to_owned(),
         };
         let is_new = matches!(&root, Root::Folder { path, .. } if !path.exists());
         let required = required(&parsed)?;
-        let place = Self { url: url.to_owned(), root: Arc::new(root), declared: required.clone(), required, is_new };
+        let place = Self { url: shown, root: Arc::new(root), declared: required.clone(), required, is_new };
         let id = format!("kv-conformance-{}-probe", std::process::id());
         let store = session::open(&place.root.url(&id)).await?;
         let declared = store.declared();
@@ -76,7 +89,6 @@ impl Place {
     pub(super) fn harness(&self) -> FromFn {
         let (opening, removing) = (Arc::clone(&self.root), Arc::clone(&self.root));
         let url = self.url.clone();
-        // Durability is part of what is tested, and no option of an embedded provider is a secret.
         FromFn::new(self.url.clone(), self.declared.clone(), move |id| open(Arc::clone(&opening), id))
             .required(self.required.clone())
             .remove(move |id| {
@@ -112,7 +124,7 @@ async fn open(root: Arc<Root>, id: String) -> kv::Result<Store> {
 /// Removes a case's store, which is closed.
 async fn remove(root: &Root, id: &str) -> kv::Result<()> {
     match root {
-        Root::Memory => {
+        Root::Memory | Root::Server(_) => {
             let store = kv::open(&root.url(id)).await?;
             for bucket in store.buckets().await? {
                 store.drop_bucket(&bucket).await?;
@@ -143,15 +155,25 @@ fn required(url: &StoreUrl) -> Result<Declared, Failure> {
         durability: Durability::Volatile,
         exclusive: true,
     };
-    let durability = match url.scheme() {
-        "memory" => Durability::Volatile,
-        _ => match url.options()?.take("durability").as_deref() {
-            Some("relaxed") => Durability::Volatile,
-            Some("power") => Durability::Power,
-            _ => Durability::Process,
+    let option = url.options()?.take("durability");
+    let (is_embedded, durability) = match url.scheme() {
+        "memory" => (true, Durability::Volatile),
+        "redis" | "rediss" | "unix" => {
+            let durability = match option.as_deref() {
+                Some("process") => Durability::Process,
+                Some("power") => Durability::Power,
+                _ => Durability::Volatile,
+            };
+            (false, durability)
+        }
+        _ => match option.as_deref() {
+            Some("relaxed") => (true, Durability::Volatile),
+            Some("power") => (true, Durability::Power),
+            _ => (true, Durability::Process),
         },
     };
-    Ok(Declared { durability, ..embedded })
+    let watch = Some(if is_embedded { Watching::Every } else { Watching::Latest });
+    Ok(Declared { watch, durability, exclusive: is_embedded, ..embedded })
 }
 
 /// How this program was called.

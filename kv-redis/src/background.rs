@@ -1,0 +1,58 @@
+//! A thread with a runtime of the store's own, for what must go on whatever becomes of its users' runtimes (hearing of
+//! changes, guards, giving space back) and for large values, which take longer to move than a task may hold its thread.
+//! It is there once one of them is needed, and ends with the store.
+
+use kv_core::{Effect, Error, ErrorKind, Result};
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use crate::error::Call;
+
+#[derive(Default)]
+pub(crate) struct Background(Mutex<Option<Thread>>);
+
+struct Thread {
+    handle: Handle,
+    /// Dropped, it ends the thread.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Background {
+    /// Where to spawn.
+    pub(crate) fn handle(&self) -> Result<Handle> {
+        let mut thread = self.0.lock();
+        if let Some(thread) = &*thread {
+            return Ok(thread.handle.clone());
+        }
+        let failed = |cause: std::io::Error| {
+            let text = "starting the store's own thread failed";
+            Error::new(ErrorKind::ResourceExhausted, Effect::None, text).with_source(cause)
+        };
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let run = move || _ = runtime.block_on(stopped);
+        std::thread::Builder::new().name("kv-redis".to_owned()).spawn(run).map_err(failed)?;
+        *thread = Some(Thread { handle: handle.clone(), _stop: stop });
+        Ok(handle)
+    }
+
+    /// Runs a call there. Dropped, it goes on.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        doing: &str,
+        call: Call,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.handle()?.spawn(work).await.unwrap_or_else(|cause| {
+            let text = format!("{doing}: the store was closed before it was done");
+            Err(Error::new(ErrorKind::Unavailable, call.lost(), text).with_source(cause))
+        })
+    }
+
+    /// Ends the thread, and what runs on it.
+    pub(crate) fn stop(&self) {
+        self.0.lock().take();
+    }
+}

@@ -1,0 +1,122 @@
+//! The driver's errors as ours, in one total match.
+
+use std::io;
+
+use kv_core::{Effect, Error, ErrorKind};
+use redis::{RedisError, ServerError};
+
+/// What a call may have done when it failed on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// It reads only.
+    Read,
+    /// It writes, once the server has it.
+    Write,
+}
+
+impl Call {
+    /// The effect of a call whose outcome is not known.
+    pub(crate) fn lost(self) -> Effect {
+        match self {
+            Self::Read => Effect::None,
+            Self::Write => Effect::Unknown,
+        }
+    }
+}
+
+/// The error of a call that got no answer, after it may have been sent.
+pub(crate) fn lost(doing: &str, call: Call, cause: RedisError) -> Error {
+    let (kind, why) = match cause.kind() {
+        _ if cause.is_timeout() => (ErrorKind::Timeout, "the server did not answer in time"),
+        redis::ErrorKind::Io => (ErrorKind::Unavailable, "the connection to the server was lost"),
+        redis::ErrorKind::Parse => (ErrorKind::Other, "the server's answer is not of the Redis protocol"),
+        _ => (ErrorKind::Other, "the driver failed"),
+    };
+    // Nothing of an answer is in these, but for parse errors, which may quote it.
+    let error = Error::new(kind, call.lost(), format!("{doing}: {why}"));
+    if cause.kind() == redis::ErrorKind::Parse { error } else { error.with_source(cause) }
+}
+
+/// The error of a server that can't be reached, or will not have us. Nothing was sent.
+pub(crate) fn unreachable(place: &str, cause: RedisError) -> Error {
+    if let (Some(code), detail) = (cause.code(), cause.detail()) {
+        let (kind, why) = refusal(code, detail.unwrap_or_default());
+        return Error::new(kind, Effect::None, format!("connecting to {place}: {why}"));
+    }
+    let (kind, why) = match cause.kind() {
+        redis::ErrorKind::AuthenticationFailed => {
+            (ErrorKind::AccessDenied, "the server does not take this user and password")
+        }
+        redis::ErrorKind::RESP3NotSupported => {
+            (ErrorKind::Unsupported, "the server does not speak RESP3; it has to be Redis 6 or later")
+        }
+        redis::ErrorKind::Parse => (ErrorKind::InvalidArgument, "what listens there is no Redis server"),
+        redis::ErrorKind::InvalidClientConfig => (ErrorKind::InvalidArgument, "the URL can't be used"),
+        _ if cause.is_timeout() => (ErrorKind::Timeout, "it did not answer in time"),
+        _ if is_tls(&cause) => {
+            (ErrorKind::AccessDenied, "its certificate is not one that is trusted for this name; see ca= and the host")
+        }
+        _ => (ErrorKind::Unavailable, "it can't be reached; check the address and that the server runs"),
+    };
+    let error = Error::new(kind, Effect::None, format!("connecting to {place}: {why}"));
+    if cause.kind() == redis::ErrorKind::Parse { error } else { error.with_source(cause) }
+}
+
+fn is_tls(cause: &RedisError) -> bool {
+    let source = std::error::Error::source(cause).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| source.kind() == io::ErrorKind::InvalidData)
+}
+
+/// The error of a command that the server refused: it was not applied.
+pub(crate) fn refused(doing: &str, error: &ServerError) -> Error {
+    let (kind, why) = refusal(error.code(), error.details().unwrap_or_default());
+    Error::new(kind, Effect::None, format!("{doing}: {why}"))
+}
+
+/// What a refusal means. Its own words are not repeated, for some quote the command (ERR-4).
+fn refusal(code: &str, detail: &str) -> (ErrorKind, String) {
+    let own = |kind, why: &str| (kind, why.to_owned());
+    match code {
+        "WRONGTYPE" => own(ErrorKind::Corrupt, "the entry holds another Redis type than a string; remove it there"),
+        "NOAUTH" => own(ErrorKind::AccessDenied, "the server wants a user and a password, which the URL does not give"),
+        "WRONGPASS" => own(ErrorKind::AccessDenied, "the server does not take this user and password"),
+        "NOPERM" => own(ErrorKind::AccessDenied, "the user may not do this; see the server's ACL"),
+        "OOM" => own(ErrorKind::ResourceExhausted, "the server's memory is full (maxmemory)"),
+        "MISCONF" => own(ErrorKind::Unavailable, "the server can't save to its disk and takes no writes"),
+        "BUSY" => own(ErrorKind::Unavailable, "the server is busy with somebody's script"),
+        "LOADING" => own(ErrorKind::Unavailable, "the server is still loading its data"),
+        "MASTERDOWN" => own(ErrorKind::Unavailable, "the server is a replica that has lost its primary"),
+        "READONLY" => own(ErrorKind::Unavailable, "the server is a replica and takes no writes; name the primary"),
+        "NOREPLICAS" => own(ErrorKind::Unavailable, "the server has too few replicas to take writes"),
+        "CLUSTERDOWN" => own(ErrorKind::Unavailable, "the cluster is down"),
+        "TRYAGAIN" => own(ErrorKind::Unavailable, "the cluster is moving the entry"),
+        "MOVED" | "ASK" | "CROSSSLOT" => own(ErrorKind::InvalidArgument, "the server is part of a cluster"),
+        _ if detail.contains("is not an integer") => own(ErrorKind::NotANumber, "the stored value is not a number"),
+        _ if detail.contains("would overflow") => own(ErrorKind::Overflow, "the sum is outside of 64 bits"),
+        _ if detail.contains("DB index") => {
+            own(ErrorKind::InvalidArgument, "the server has no database of this number")
+        }
+        _ if detail.contains("max number of clients") => {
+            own(ErrorKind::ResourceExhausted, "the server has too many clients (maxclients)")
+        }
+        _ if detail.contains("Client sent AUTH, but no password is set") || detail.contains("without any password") => {
+            own(ErrorKind::AccessDenied, "the server has no password set, but the URL gives one")
+        }
+        code => (ErrorKind::Other, format!("the server refused with {}", word(code))),
+    }
+}
+
+/// An error's code, where it looks like one.
+fn word(code: &str) -> &str {
+    if code.bytes().all(|byte| byte.is_ascii_uppercase()) { code } else { "an error of its own" }
+}
+
+/// A closed store (BKT-5).
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, Effect::None, "the store is closed; open it again").not_retryable()
+}
+
+/// An answer that the command does not give.
+pub(crate) fn odd(doing: &str, call: Call) -> Error {
+    Error::new(ErrorKind::Other, call.lost(), format!("{doing}: the server's answer has an unexpected form"))
+}

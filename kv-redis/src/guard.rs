@@ -1,0 +1,137 @@
+//! Versioned guards: the server watches the key (`WATCH`) for a connection of the guard's own.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use kv_core::{Guard, GuardSwap, IncomingValue, Result};
+use redis::{Pipeline, Value};
+
+use crate::connection::Watching;
+use crate::error::{Call, lost, odd, refused};
+use crate::generation::number;
+use crate::store::{Bucket, bytes, none_refused};
+
+const TAKING: &str = "taking a guard";
+const SWAPPING: &str = "swapping an entry";
+
+/// A key as it was at one instant, and the connection for which the server watches it since (CAS-2).
+pub(crate) struct KeyGuard {
+    bucket: Bucket,
+    key: Box<str>,
+    generation: u64,
+    lease: Lease,
+    current: Option<IncomingValue>,
+}
+
+/// A connection that goes back to the idle ones.
+struct Lease {
+    bucket: Bucket,
+    connection: Option<Watching>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take().filter(|connection| !connection.is_lost()) {
+            self.bucket.inner.links.give_back(connection);
+        }
+    }
+}
+
+impl KeyGuard {
+    pub(crate) async fn take(bucket: &Bucket, key: &str) -> Result<Self> {
+        loop {
+            let (_, generation) = bucket.generation().await?;
+            let (connection, is_idle) = bucket.inner.links.watching().await?;
+            let mut commands = redis::pipe();
+            // What the connection watched for the guard before.
+            commands.cmd("UNWATCH");
+            look(bucket, generation, key, &mut commands);
+            let answers = match connection.send(&commands).await {
+                Ok(answers) => answers,
+                // It was lost while it was idle.
+                Err(_) if is_idle && connection.is_lost() => continue,
+                Err(cause) => return Err(lost(TAKING, Call::Read, cause)),
+            };
+            let lease = Lease { bucket: bucket.clone(), connection: Some(connection) };
+            let (found, current) = seen(TAKING, answers)?;
+            if found == generation {
+                return Ok(Self { bucket: bucket.clone(), key: key.into(), generation, lease, current });
+            }
+        }
+    }
+}
+
+/// Begins to watch, and reads.
+fn look(bucket: &Bucket, generation: u64, key: &str, commands: &mut Pipeline) {
+    let physical = bucket.keys.entry(generation, key);
+    commands.cmd("WATCH").arg(&*bucket.keys.generation).arg(&physical);
+    commands.cmd("GET").arg(&*bucket.keys.generation);
+    commands.cmd("GET").arg(&physical);
+}
+
+/// What [`look`] found: the bucket's generation and the value.
+fn seen(doing: &str, mut answers: Vec<Value>) -> Result<(u64, Option<IncomingValue>)> {
+    none_refused(doing, Call::Read, &answers)?;
+    let (Some(value), Some(generation)) = (answers.pop(), answers.pop()) else { return Err(odd(doing, Call::Read)) };
+    let generation = number(&generation).ok_or_else(|| odd(doing, Call::Read))?;
+    Ok((generation, bytes(doing, value)?.map(|value| Bytes::from(value).into())))
+}
+
+#[async_trait]
+impl Guard for KeyGuard {
+    fn current(&self) -> Option<&IncomingValue> {
+        self.current.as_ref()
+    }
+
+    async fn swap(self: Box<Self>, value: Bytes) -> Result<GuardSwap> {
+        let bucket = self.bucket.clone();
+        let swap = |_| async move {
+            Ok(match self.swap_here(value).await? {
+                None => GuardSwap::Swapped,
+                Some(fresh) => GuardSwap::Lost(Box::new(fresh)),
+            })
+        };
+        bucket.aside(SWAPPING, Call::Write, swap).await
+    }
+}
+
+impl KeyGuard {
+    /// Swaps on the thread that drives the connection; a fresh guard if a write came first.
+    async fn swap_here(self, value: Bytes) -> Result<Option<Self>> {
+        let Self { bucket, key, generation, lease, current: _ } = self;
+        bucket.inner.links.check_open()?;
+        let Some(connection) = lease.connection.as_ref().filter(|connection| !connection.is_lost()) else {
+            // A guard that was lost with its connection counts as written to.
+            drop(lease);
+            return Ok(Some(Self::take(&bucket, &key).await?));
+        };
+        let mut commands = redis::pipe();
+        commands.cmd("MULTI");
+        commands.cmd("SET").arg(bucket.keys.entry(generation, &key)).arg(&*value);
+        bucket.list(generation, [&*key], &mut commands);
+        commands.cmd("EXEC");
+        let until = commands.len();
+        // At once, so that the outcome and the value that won come back together.
+        look(&bucket, generation, &key, &mut commands);
+        let mut answers = connection.send(&commands).await.map_err(|cause| lost(SWAPPING, Call::Write, cause))?;
+        bucket.large.note(&key, value.len());
+        let after = answers.split_off(until.min(answers.len()));
+        match answers.pop() {
+            Some(Value::Array(done)) => none_refused(SWAPPING, Call::Write, &done).map(|()| None),
+            Some(Value::Nil) => match seen(SWAPPING, after)? {
+                (found, current) if found == generation => Ok(Some(Self { bucket, key, generation, lease, current })),
+                _ => {
+                    drop(lease);
+                    Ok(Some(Self::take(&bucket, &key).await?))
+                }
+            },
+            Some(Value::ServerError(of_exec)) => {
+                let first = answers.iter().find_map(|answer| match answer {
+                    Value::ServerError(error) => Some(error),
+                    _ => None,
+                });
+                Err(refused(SWAPPING, first.unwrap_or(&of_exec)))
+            }
+            _ => Err(odd(SWAPPING, Call::Write)),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What is peculiar to this backend: servers that crash, freeze and refuse, and other clients beside ours.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+
+mod crashes;
+mod refusals;
+#[path = "../support/mod.rs"]
+mod support;
+mod traffic;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use support::{Server, lacking, redis_server};
+
+/// A test with a runtime, on a server of its own.
+type Test = fn(&mut Server) -> Result<(), Failed>;
+
+/// The server's options, the test's name and the test.
+type Row = (&'static [&'static str], &'static str, Test);
+
+fn main() -> ExitCode {
+    let rows = [crashes::TESTS, refusals::TESTS, traffic::TESTS].concat();
+    let trials = rows.into_iter().map(|(options, name, test): Row| match redis_server() {
+        None => lacking(name, "redis-server"),
+        Some(program) => Trial::test(name, move || test(&mut Server::start(&program, options)?)),
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}

@@ -1,0 +1,140 @@
+//! Bad input: each clear, typed, and nothing lost.
+
+use std::time::Duration;
+
+use kv_core::{Effect, ErrorKind, Result};
+use kv_redis::{Address, Secret};
+use libtest_mimic::Failed;
+
+use crate::Row;
+use crate::support::{Server, block_on, ensure_eq, store, store_with};
+
+pub(crate) const TESTS: &[Row] = &[
+    (&["--requirepass", "geheim"], "refusals::users_and_passwords", passwords),
+    (&[], "refusals::missing_permissions", permissions),
+    (&["--maxmemory", "3mb", "--maxmemory-policy", "noeviction"], "refusals::full_memory", memory),
+    (&[], "refusals::other_types_databases_and_servers", others),
+    (&["--cluster-enabled", "yes"], "refusals::a_server_of_a_cluster", cluster),
+    (&["--replicaof", "127.0.0.1 1"], "refusals::a_replica", replica),
+];
+
+fn refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, words: &str) -> Result<(), Failed> {
+    let error = result.expect_err("it should have been refused");
+    ensure_eq!((error.kind(), error.effect()), (kind, Effect::None), "{error}");
+    if !error.to_string().contains(words) {
+        return Err(format!("{error} does not say {words}").into());
+    }
+    let all = format!("{error:?} {}", error.trace());
+    if all.contains("geheim") || all.contains("wert") {
+        return Err(format!("a secret in {all}").into());
+    }
+    Ok(())
+}
+
+fn passwords(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let none = store(server, "p").open_bucket("b").await?;
+        refused(none.get("k").await, ErrorKind::AccessDenied, "wants a user and a password")?;
+        for (user, password) in [(None, "falsch"), (Some("nobody"), "geheim")] {
+            let wrong = store_with(server, "p", |config| {
+                config.user = user.map(str::to_owned);
+                config.password = Some(Secret::new(password));
+            });
+            refused(wrong.open_bucket("b").await?.get("k").await, ErrorKind::AccessDenied, "user and password")?;
+        }
+        let right = store_with(server, "p", |config| config.password = Some(Secret::new("geheim")));
+        Ok(right.open_bucket("b").await?.set("k", "wert").await?)
+    })
+}
+
+fn permissions(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let words = ["ACL", "SETUSER", "reader", "on", ">geheim", "~*", "+@read", "+@connection", "-@write"];
+        let mut command = redis::cmd(words[0]);
+        words[1..].iter().for_each(|word| _ = command.arg(*word));
+        let () = command.query(&mut server.client()?)?;
+        let reader = store_with(server, "p", |config| {
+            config.user = Some("reader".to_owned());
+            config.password = Some(Secret::new("geheim"));
+        });
+        let bucket = reader.open_bucket("b").await?;
+        ensure_eq!(bucket.get("k").await?, None);
+        refused(bucket.set("k", "wert").await, ErrorKind::AccessDenied, "may not do this")?;
+        refused(bucket.increment("k", 1).await, ErrorKind::AccessDenied, "may not do this")
+    })
+}
+
+fn memory(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "m").open_bucket("b").await?;
+        bucket.set("kept", "wert").await?;
+        let value = vec![b'v'; 100 << 10];
+        let mut n = 0;
+        let error = loop {
+            if let Err(error) = bucket.set(&format!("{n}"), value.clone()).await {
+                break error;
+            }
+            n += 1;
+        };
+        refused::<()>(Err(error), ErrorKind::ResourceExhausted, "memory is full")?;
+        ensure_eq!(bucket.get("kept").await?.as_deref(), Some(&b"wert"[..]));
+        bucket.delete("0").await?;
+        Ok(())
+    })
+}
+
+fn others(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "o").open_bucket("b").await?;
+        let () = redis::cmd("RPUSH").arg("o:e:b:0:list").arg("wert").query(&mut server.client()?)?;
+        refused(bucket.get("list").await, ErrorKind::Corrupt, "another Redis type")?;
+        refused(bucket.increment("list", 1).await, ErrorKind::Corrupt, "another Redis type")?;
+        refused(bucket.cas("list").await.map(|_| ()), ErrorKind::Corrupt, "another Redis type")?;
+        let far = store_with(server, "o", |config| config.database = 99);
+        refused(far.open_bucket("b").await?.get("k").await, ErrorKind::InvalidArgument, "database")?;
+        // A server that speaks something else, and one that says nothing.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        let address = Address::Tcp { host: "127.0.0.1".to_owned(), port, tls: None };
+        let silent = store_with(server, "o", |config| {
+            config.address = address.clone();
+            config.connect_timeout = Duration::from_millis(100);
+        });
+        refused(silent.open_bucket("b").await?.get("k").await, ErrorKind::Timeout, "did not answer in time")?;
+        let speaker = std::thread::spawn(move || -> std::io::Result<()> {
+            use std::io::{Read, Write};
+            // The one before has been waiting.
+            drop(listener.accept()?);
+            let (mut stream, _) = listener.accept()?;
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
+            _ = stream.read(&mut [0; 1024])?;
+            Ok(())
+        });
+        let web = store_with(server, "o", |config| config.address = address);
+        refused(web.open_bucket("b").await?.get("k").await, ErrorKind::InvalidArgument, "no Redis server")?;
+        speaker.join().expect("it does not panic")?;
+        let nobody = store_with(server, "o", |config| {
+            config.address = Address::Unix("/no/such/socket".into());
+        });
+        refused(nobody.open_bucket("b").await?.get("k").await, ErrorKind::Unavailable, "can't be reached")
+    })
+}
+
+fn cluster(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "c").open_bucket("b").await?;
+        let error = bucket.set("k", "wert").await.unwrap_err();
+        // Without slots it is down; with some it sends us elsewhere.
+        ensure_eq!(error.effect(), Effect::None);
+        ensure_eq!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::InvalidArgument), true, "{error}");
+        Ok(())
+    })
+}
+
+fn replica(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "r").open_bucket("b").await?;
+        refused(bucket.set("k", "wert").await, ErrorKind::Unavailable, "replica")?;
+        refused(bucket.delete("k").await, ErrorKind::Unavailable, "replica")
+    })
+}

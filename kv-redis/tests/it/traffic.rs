@@ -1,0 +1,155 @@
+//! What goes over the connections, and other clients beside ours.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use kv_redis::Address;
+use libtest_mimic::Failed;
+use redis::Commands;
+
+use crate::Row;
+use crate::support::{PATIENCE, Server, block_on, ensure_eq, store, store_with};
+
+pub(crate) const TESTS: &[Row] = &[
+    (&[], "traffic::one_command_for_each_get_and_overwriting_set", commands),
+    (&[], "traffic::other_clients_see_and_change_entries", beside),
+    (&[], "traffic::foreign_data_is_untouched_and_dropped_space_given_back", foreign),
+    (&[], "traffic::a_unix_socket_serves", socket),
+    (&[], "traffic::drops_beside_writers", drops),
+];
+
+/// Counts the server's calls of each command.
+fn calls(server: &Server) -> Result<String, Failed> {
+    let text: String = redis::cmd("INFO").arg("commandstats").query(&mut server.client()?)?;
+    let calls = |line: &str| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let count = rest.split(',').next()?;
+        // What this very question takes.
+        (!matches!(name, "info" | "hello" | "client|setinfo" | "config|resetstat")).then(|| format!("{name} {count}"))
+    };
+    Ok(text.lines().filter_map(calls).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", "))
+}
+
+fn commands(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let store = store(server, "t");
+        let bucket = store.open_bucket("b").await?;
+        bucket.set("k", "v").await?;
+        let () = redis::cmd("CONFIG").arg("RESETSTAT").query(&mut server.client()?)?;
+        for n in 0..100 {
+            ensure_eq!(bucket.get("k").await?.is_some(), true);
+            bucket.set("k", format!("{n}")).await?;
+            store.open_bucket(&format!("b{n}")).await?;
+        }
+        ensure_eq!(calls(server)?, "get 100, set 100");
+        Ok(())
+    })
+}
+
+fn beside(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "kv").open_bucket("a:b").await?;
+        bucket.set("n", "5").await?;
+        bucket.set("gone", "1").await?;
+        let mut other = server.client()?;
+        ensure_eq!(other.get::<_, String>("kv:e:a%3Ab:0:n")?, "5");
+        ensure_eq!(other.incr::<_, _, i64>("kv:e:a%3Ab:0:n", 2)?, 7);
+        ensure_eq!(bucket.increment("n", 1).await?, 8);
+        let guard = bucket.cas("n").await?;
+        let () = other.set("kv:e:a%3Ab:0:n", "8")?;
+        ensure_eq!(matches!(guard.swap("9").await?, kv_core::CasSwap::Lost(_)), true);
+        let () = other.del("kv:e:a%3Ab:0:gone")?;
+        ensure_eq!(bucket.keys("", None, 10).await?.keys, ["n"]);
+        Ok(())
+    })
+}
+
+fn foreign(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let mut other = server.client()?;
+        // Beside, before and within what our names begin with.
+        let foreign = ["k", "kv", "kv:", "kv:e", "kv:e:", "kv:e:b", "kv:x", "kv2:e:b:0:k", "kv:e:b:x:k", "zz"];
+        for key in foreign {
+            let () = other.set(key, "foreign")?;
+        }
+        let store = store(server, "kv");
+        let bucket = store.open_bucket("b").await?;
+        bucket.set_many((0..3_000).map(|n| (format!("{n}"), "v"))).await?;
+        let ttl = std::time::Duration::from_secs(1_000);
+        bucket.set_with_ttl("k", "v", ttl).await?;
+        ensure_eq!(store.buckets().await?, ["b"]);
+        store.drop_bucket("b").await?;
+        ensure_eq!(store.buckets().await?.is_empty(), true);
+        ensure_eq!(bucket.keys("", None, 10).await?.keys.is_empty(), true);
+        let begun = Instant::now();
+        loop {
+            let keys: BTreeSet<String> = other.keys("*")?;
+            let left = keys.iter().filter(|key| !foreign.contains(&key.as_str())).cloned().collect::<Vec<_>>();
+            ensure_eq!(keys.len() - left.len(), foreign.len(), "foreign keys");
+            // The generation stays.
+            if left == ["kv:g:b"] {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("{} keys are still there", left.len()).into());
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+}
+
+fn socket(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let store = store_with(server, "s", |config| config.address = Address::Unix(server.socket()));
+        let bucket = store.open_bucket("b").await?;
+        bucket.set("k", "v").await?;
+        ensure_eq!(bucket.get("k").await?.as_deref(), Some(&b"v"[..]));
+        Ok(())
+    })
+}
+
+/// Writers and readers go on while another client drops their bucket: what was written after a drop is there, what was
+/// written before is not, and nobody gets an error.
+fn drops(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let (ours, theirs) = (store(server, "d"), store(server, "d"));
+        let bucket = ours.open_bucket("b").await?;
+        let mut writers = Vec::new();
+        for writer in 0..32 {
+            let bucket = bucket.clone();
+            writers.push(tokio::spawn(async move {
+                for n in 0..500 {
+                    let key = format!("{writer}");
+                    bucket.set(&key, format!("{n}")).await?;
+                    // Its own write, or nothing since a drop: never an older one.
+                    if let Some(found) = bucket.get(&key).await? {
+                        let found = String::from_utf8_lossy(&found).into_owned();
+                        if found != format!("{n}") {
+                            return Ok(Some(format!("{key}: wrote {n}, read {found}")));
+                        }
+                    }
+                }
+                bucket.set(&format!("{writer}"), "last").await?;
+                Ok::<_, kv_core::Error>(None)
+            }));
+        }
+        let dropper = async {
+            for _ in 0..50 {
+                theirs.drop_bucket("b").await?;
+                tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+            }
+            Ok::<(), kv_core::Error>(())
+        };
+        dropper.await?;
+        for writer in writers {
+            if let Some(wrong) = writer.await?? {
+                return Err(wrong.into());
+            }
+        }
+        // After the last drop everybody wrote once more, but for those who were done.
+        let after = theirs.open_bucket("b").await?;
+        bucket.set("after", "v").await?;
+        ensure_eq!(after.get("after").await?.as_deref(), Some(&b"v"[..]));
+        Ok(())
+    })
+}
