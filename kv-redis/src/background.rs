@@ -6,11 +6,20 @@ use kv_core::{Effect, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::error::Call;
 
 #[derive(Default)]
 pub(crate) struct Background(Mutex<Option<Thread>>);
+
+struct GivenUp<T>(JoinHandle<T>);
+
+impl<T> Drop for GivenUp<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 struct Thread {
     handle: Handle,
@@ -38,14 +47,15 @@ impl Background {
         Ok(handle)
     }
 
-    /// Runs a call there. Dropped, it goes on.
+    /// Runs a call there. Dropped, it is given up: what the driver has is sent whole, or not at all.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         doing: &str,
         call: Call,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.handle()?.spawn(work).await.unwrap_or_else(|cause| {
+        let mut task = GivenUp(self.handle()?.spawn(work));
+        (&mut task.0).await.unwrap_or_else(|cause| {
             let text = format!("{doing}: the store was closed before it was done");
             Err(Error::new(ErrorKind::Unavailable, call.lost(), text).with_source(cause))
         })

@@ -98,34 +98,21 @@ impl Bucket {
         keys: &[K],
         budget: usize,
     ) -> Result<Vec<Option<IncomingValue>>> {
-        let answers = if keys.len() <= CHUNK {
-            let read = |generation: u64, command: &mut Cmd| self.read_some(generation, keys, budget, command);
-            vec![Value::Array(self.script(READING, Call::Read, &script::READ_MANY, read).await?)]
-        } else {
-            let read = |generation: u64, commands: &mut Pipeline| {
-                for some in keys.chunks(CHUNK) {
-                    let mut command = redis::cmd("EVAL");
-                    command.arg(script::READ_MANY.code);
-                    self.read_some(generation, some, budget, &mut command);
-                    commands.add_command(command);
-                }
-            };
-            self.transact(READING, Call::Read, read).await?
+        // One script for all: it stops at the budget.
+        let read = |generation: u64, command: &mut Cmd| {
+            command.arg(keys.len() + 1).arg(&*self.keys.generation);
+            for key in keys {
+                command.arg(self.keys.entry(generation, key.as_ref()));
+            }
+            command.arg(generation).arg(budget);
         };
-        none_refused(READING, Call::Read, &answers)?;
-        let (mut found, mut left) = (Vec::with_capacity(keys.len()), budget);
-        for answer in answers {
-            let Value::Array(answer) = answer else { return Err(odd(READING, Call::Read)) };
-            let mut values = answer.into_iter();
-            if values.next() != Some(Value::Int(0)) {
-                return Err(Error::reply_limit(budget));
-            }
-            for value in values {
-                let value = bytes(READING, value)?;
-                let size = value.as_ref().map_or(0, Vec::len);
-                left = left.checked_sub(size).ok_or_else(|| Error::reply_limit(budget))?;
-                found.push(value.map(|value| Bytes::from(value).into()));
-            }
+        let mut values = self.script(READING, Call::Read, &script::READ_MANY, read).await?.into_iter();
+        if values.next() != Some(Value::Int(0)) {
+            return Err(Error::reply_limit(budget));
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for value in values {
+            found.push(bytes(READING, value)?.map(|value| Bytes::from(value).into()));
         }
         if found.len() == keys.len() { Ok(found) } else { Err(odd(READING, Call::Read)) }
     }
@@ -157,14 +144,6 @@ impl Bucket {
             }
         };
         none_refused(REMOVING, Call::Write, &self.transact(REMOVING, Call::Write, remove).await?)
-    }
-
-    fn read_some<K: AsRef<str>>(&self, generation: u64, keys: &[K], budget: usize, command: &mut Cmd) {
-        command.arg(keys.len() + 1).arg(&*self.keys.generation);
-        for key in keys {
-            command.arg(self.keys.entry(generation, key.as_ref()));
-        }
-        command.arg(generation).arg(budget);
     }
 }
 

@@ -61,8 +61,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How to reach a server, and a few choices.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How to reach a server, and a few choices. `Debug` shows neither user nor password (ERR-4).
+#[derive(Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where the server listens.
     pub address: Address,
@@ -125,6 +125,11 @@ impl Config {
         let file = options.take("password_file");
         let variable = options.take("password_env");
         config.password = password(url.password(), file, variable)?;
+        if config.user.is_some() && config.password.is_none() {
+            return Err(Error::invalid(format!(
+                "the {scheme} URL gives a user but no password; add one, or password_file="
+            )));
+        }
         config.database = match (&config.address, url.path()) {
             (Address::Unix(_), _) => options.take_number("database", 0, u32::MAX)?.unwrap_or(0),
             (_, "") => 0,
@@ -152,6 +157,19 @@ impl Config {
             Address::Tcp { host, port, .. } => format!("{host}:{port}"),
             Address::Unix(path) => path.display().to_string(),
         }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("address", &self.address)
+            .field("database", &self.database)
+            .field("namespace", &self.namespace)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
     }
 }
 
@@ -230,6 +248,7 @@ mod tests {
             ("unix:", "names no socket"),
             ("redis://h?ca=x", "unknown option"),
             ("redis://h?timeout=1", "did you mean timeout_ms?"),
+            ("redis://alice@h", "no password"),
             ("redis://:geheim@h?password_env=X", "give the password once"),
             ("redis://h?password_env=KV_NO_SUCH_VARIABLE", "no variable"),
             ("redis://h?password_file=/no/such/file", "can't be read"),
@@ -238,6 +257,7 @@ mod tests {
             assert!(error.to_string().contains(text), "{error}");
             assert!(!format!("{error:?}").contains("geheim"));
         }
-        assert!(!format!("{:?}", config("redis://:geheim@h").unwrap()).contains("geheim"));
+        let shown = format!("{:?}", config("redis://alice:geheim@h").unwrap());
+        assert!(!shown.contains("geheim") && !shown.contains("alice"));
     }
 }

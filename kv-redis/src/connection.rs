@@ -79,17 +79,22 @@ struct Connecting {
     attempt: Option<Outcome<Arc<Live>>>,
     /// Attempts in a row that failed.
     failed: u32,
-    not_before: Option<Instant>,
+    /// Until when the last failure is the answer.
+    last: Option<(Instant, Arc<Error>)>,
 }
 
 /// How something that a task does for all who wait ended.
 pub(crate) type Outcome<T> = watch::Receiver<Option<Result<T, Arc<Error>>>>;
 
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.effect(), error.to_string())
+}
+
 /// Waits for a task that others may be waiting for too.
 pub(crate) async fn outcome<T: Clone>(mut of: Outcome<T>) -> Result<T> {
     match of.wait_for(Option::is_some).await.map(|ended| (*ended).clone()) {
         Ok(Some(Ok(done))) => Ok(done),
-        Ok(Some(Err(error))) => Err(Error::new(error.kind(), error.effect(), error.to_string())),
+        Ok(Some(Err(error))) => Err(again(&error)),
         _ => Err(Error::new(ErrorKind::Unavailable, Effect::None, "connecting: the runtime ended before it was done")),
     }
 }
@@ -277,9 +282,10 @@ impl Line {
             match &connecting.attempt {
                 Some(attempt) => attempt.clone(),
                 None => {
-                    if connecting.not_before.is_some_and(|not_before| Instant::now() < not_before) {
-                        let text = format!("{} can't be reached; connecting failed a moment ago", links.config.place());
-                        return Err(Error::new(ErrorKind::Unavailable, Effect::None, text));
+                    if let Some((until, error)) = &connecting.last
+                        && Instant::now() < *until
+                    {
+                        return Err(again(error));
                     }
                     let attempt = self.attempt(links)?;
                     connecting.attempt = Some(attempt.clone());
@@ -296,20 +302,21 @@ impl Line {
         let (line, links) = (Arc::clone(self), Arc::clone(links));
         current()?.spawn(async move {
             let done = links.connect().await.and_then(|live| links.check_open().map(|()| Arc::new(live)));
+            let done = done.map_err(Arc::new);
             let mut connecting = line.0.lock();
             connecting.attempt = None;
             match &done {
                 Ok(live) => *connecting = Connecting { live: Some(Arc::clone(live)), ..Connecting::default() },
-                Err(_) => {
+                Err(error) => {
                     let wait = BACKOFF.saturating_mul(1 << connecting.failed.min(5)).min(LONGEST_BACKOFF);
                     connecting.failed += 1;
                     let chance = rand::rng().random_range(0.5..1.0);
-                    connecting.not_before = Some(Instant::now() + wait.mul_f64(chance));
+                    connecting.last = Some((Instant::now() + wait.mul_f64(chance), Arc::clone(error)));
                 }
             }
             drop(connecting);
             // Nobody may be waiting any more.
-            let _ = sender.send(Some(done.map_err(Arc::new)));
+            let _ = sender.send(Some(done));
         });
         Ok(receiver)
     }
@@ -318,6 +325,11 @@ impl Line {
 impl Live {
     pub(crate) fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Acquire)
+    }
+
+    /// A handle of the driver's, which is cloned at a cost.
+    pub(crate) fn connection(&self) -> MultiplexedConnection {
+        self.connection.clone()
     }
 
     /// A bucket's generation, as this connection knows it.
@@ -337,10 +349,11 @@ impl Live {
             ask.cmd("CLIENT").arg("CACHING").arg("YES");
             ask.cmd("GET").arg(&*keys.generation);
             let found = self.pipeline(DOING, Call::Read, &ask).await?;
-            let found = match found.last() {
-                Some(Value::ServerError(error)) => return Err(refused(DOING, error)),
-                found => found.and_then(number),
-            };
+            if let Some(Value::ServerError(error)) = found.iter().find(|answer| matches!(answer, Value::ServerError(_)))
+            {
+                return Err(refused(DOING, error));
+            }
+            let found = found.last().and_then(number);
             generation.learn(epoch, found.ok_or_else(|| odd(DOING, Call::Read))?);
         }
     }
@@ -365,7 +378,8 @@ impl Live {
         self.check(doing, call, answers)
     }
 
-    fn check<T>(&self, doing: &str, call: Call, answer: RedisResult<T>) -> Result<T> {
+    /// Takes in how a call ended.
+    pub(crate) fn check<T>(&self, doing: &str, call: Call, answer: RedisResult<T>) -> Result<T> {
         match answer {
             Ok(answer) => {
                 if self.timeouts.load(Ordering::Relaxed) != 0 {

@@ -92,6 +92,9 @@ fn refusal(code: &str, detail: &str) -> (ErrorKind, String) {
         "TRYAGAIN" => own(ErrorKind::Unavailable, "the cluster is moving the entry"),
         "MOVED" | "ASK" | "CROSSSLOT" => own(ErrorKind::InvalidArgument, "the server is part of a cluster"),
         _ if detail.contains("is not an integer") => own(ErrorKind::NotANumber, "the stored value is not a number"),
+        _ if detail.contains("can't run this command") => {
+            own(ErrorKind::AccessDenied, "the user may not do this; see the server's ACL")
+        }
         _ if detail.contains("would overflow") => own(ErrorKind::Overflow, "the sum is outside of 64 bits"),
         _ if detail.contains("DB index") => {
             own(ErrorKind::InvalidArgument, "the server has no database of this number")

@@ -2,54 +2,60 @@
 //!
 //! Dropping a bucket counts its generation up, and the entries of the old one are nobody's from then on. A client has the
 //! server tell it of that (`CLIENT TRACKING`) on the very connection that carries its calls. The server writes the message
-//! at the instant of the drop, so an answer that comes behind it is of a command that ran after the drop, and an answer
-//! that comes before it of one that ran before. A call notes the *epoch* when it is sent and when its answer arrives: if
-//! it is the same the generation lived when the command ran; if not, the command met a dead one, did nothing that
-//! anybody sees, and is sent again for the living one.
+//! at the instant of the drop, so whoever has not heard of one when an answer is there knows that its command ran before
+//! any. A read compares the *epoch* in which it was sent with the one in which its answer is looked at; if they differ it
+//! asks for the number, and reads again if that is another. A write has the number read beside it: it can't be repeated on
+//! suspicion (ERR-6).
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Wake, Waker};
 
 use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, Value};
 
 /// A bucket's generation as one connection knows it.
 #[derive(Default)]
-pub(crate) struct Generation(Mutex<Known>);
-
-#[derive(Clone, Copy, Default)]
-struct Known {
+pub(crate) struct Generation {
     /// How often the server said that it changed.
-    epoch: u64,
-    number: Option<u64>,
+    epoch: AtomicU64,
+    /// One more than the number; 0 while it is not known.
+    number: AtomicU64,
+    /// For those who change it. Readers take nothing: what they read is of this epoch or of a later one, and then the
+    /// epoch that they read first is not that of their answer.
+    changing: Mutex<()>,
 }
 
 impl Generation {
     pub(crate) fn epoch(&self) -> u64 {
-        self.0.lock().epoch
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// The epoch, and the number where it is known.
     pub(crate) fn known(&self) -> (u64, Option<u64>) {
-        let known = *self.0.lock();
-        (known.epoch, known.number)
+        let epoch = self.epoch();
+        (epoch, self.number.load(Ordering::Acquire).checked_sub(1))
     }
 
     /// Notes what was read in an epoch, unless that has ended.
     pub(crate) fn learn(&self, epoch: u64, number: u64) {
-        let mut known = self.0.lock();
-        if known.epoch == epoch {
-            known.number = Some(number);
+        let _changing = self.changing.lock();
+        if self.epoch() == epoch {
+            self.number.store(number + 1, Ordering::Release);
+        }
+    }
+
+    /// The number that was known in an epoch proved wrong, and nobody told: it has to be asked for.
+    pub(crate) fn correct(&self, epoch: u64) {
+        if self.epoch() == epoch {
+            self.forget();
         }
     }
 
     fn forget(&self) {
-        let mut known = self.0.lock();
-        known.epoch += 1;
-        known.number = None;
+        let _changing = self.changing.lock();
+        self.number.store(0, Ordering::Release);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -97,50 +103,6 @@ impl Generations {
     }
 }
 
-/// Notes the epoch in which a call's answer arrives. The driver wakes the caller when it hands the answer over, before
-/// it goes on to the next message; by the time at which the caller is polled a drop may have come.
-struct Witness {
-    generation: Arc<Generation>,
-    /// The epoch of the last wake.
-    seen: AtomicU64,
-    caller: Mutex<Option<Waker>>,
-}
-
-impl Wake for Witness {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.seen.store(self.generation.epoch(), Ordering::Release);
-        let caller = self.caller.lock().clone();
-        if let Some(caller) = caller {
-            caller.wake();
-        }
-    }
-}
-
-/// Runs a call; gives its outcome with the epoch in which the answer arrived.
-pub(crate) async fn witnessed<F: Future>(generation: &Arc<Generation>, call: F) -> (F::Output, u64) {
-    let witness = Arc::new(Witness {
-        generation: Arc::clone(generation),
-        seen: AtomicU64::new(generation.epoch()),
-        caller: Mutex::default(),
-    });
-    let waker = Waker::from(Arc::clone(&witness));
-    let mut call = std::pin::pin!(call);
-    let outcome = std::future::poll_fn(|cx| {
-        let mut caller = witness.caller.lock();
-        if !caller.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            *caller = Some(cx.waker().clone());
-        }
-        drop(caller);
-        Pin::as_mut(&mut call).poll(&mut Context::from_waker(&waker))
-    })
-    .await;
-    (outcome, witness.seen.load(Ordering::Acquire))
-}
-
 /// The number that a generation's key holds.
 pub(crate) fn number(value: &Value) -> Option<u64> {
     match value {
@@ -153,8 +115,6 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
-
     use super::*;
 
     fn changed(key: &str) -> PushInfo {
@@ -184,25 +144,5 @@ mod tests {
             generations.of(&n.to_string());
         }
         assert!(generations.known.lock().len() < 100);
-    }
-
-    #[tokio::test]
-    async fn the_epoch_is_that_of_the_answer_not_that_of_the_caller() {
-        let generations = Generations::default();
-        let generation = generations.of("1");
-        let (answer, call) = tokio::sync::oneshot::channel();
-        let mut witnessed = std::pin::pin!(witnessed(&generation, call));
-        let mut poll = || witnessed.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(poll().is_pending());
-        answer.send(()).unwrap();
-        generations.hear(&changed("1"));
-        assert!(matches!(poll(), Poll::Ready((Ok(()), 0))));
-        let (answer, call) = tokio::sync::oneshot::channel();
-        let mut witnessed = std::pin::pin!(super::witnessed(&generation, call));
-        let mut poll = || witnessed.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(poll().is_pending());
-        generations.hear(&changed("1"));
-        answer.send(()).unwrap();
-        assert!(matches!(poll(), Poll::Ready((Ok(()), 2))));
     }
 }

@@ -6,9 +6,9 @@ use kv_core::{Guard, GuardSwap, IncomingValue, Result};
 use redis::{Pipeline, Value};
 
 use crate::connection::Watching;
-use crate::error::{Call, lost, odd, refused};
+use crate::error::{Call, lost, odd};
 use crate::generation::number;
-use crate::store::{Bucket, bytes, none_refused};
+use crate::store::{Bucket, bytes, none_refused, not_executed};
 
 const TAKING: &str = "taking a guard";
 const SWAPPING: &str = "swapping an entry";
@@ -39,7 +39,7 @@ impl Drop for Lease {
 impl KeyGuard {
     pub(crate) async fn take(bucket: &Bucket, key: &str) -> Result<Self> {
         loop {
-            let (_, generation) = bucket.generation().await?;
+            let (here, epoch, generation) = bucket.generation().await?;
             let (connection, is_idle) = bucket.inner.links.watching().await?;
             let mut commands = redis::pipe();
             // What the connection watched for the guard before.
@@ -48,7 +48,7 @@ impl KeyGuard {
             let answers = match connection.send(&commands).await {
                 Ok(answers) => answers,
                 // It was lost while it was idle.
-                Err(_) if is_idle && connection.is_lost() => continue,
+                Err(cause) if is_idle && !cause.is_timeout() => continue,
                 Err(cause) => return Err(lost(TAKING, Call::Read, cause)),
             };
             let lease = Lease { bucket: bucket.clone(), connection: Some(connection) };
@@ -56,6 +56,7 @@ impl KeyGuard {
             if found == generation {
                 return Ok(Self { bucket: bucket.clone(), key: key.into(), generation, lease, current });
             }
+            here.generation.correct(epoch);
         }
     }
 }
@@ -124,13 +125,7 @@ impl KeyGuard {
                     Ok(Some(Self::take(&bucket, &key).await?))
                 }
             },
-            Some(Value::ServerError(of_exec)) => {
-                let first = answers.iter().find_map(|answer| match answer {
-                    Value::ServerError(error) => Some(error),
-                    _ => None,
-                });
-                Err(refused(SWAPPING, first.unwrap_or(&of_exec)))
-            }
+            Some(Value::ServerError(of_exec)) => Err(not_executed(SWAPPING, Call::Write, &answers, &of_exec)),
             _ => Err(odd(SWAPPING, Call::Write)),
         }
     }

@@ -14,6 +14,7 @@ mod large;
 mod layout;
 mod provider;
 mod script;
+mod session;
 mod store;
 mod sweep;
 mod watch;

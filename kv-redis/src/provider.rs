@@ -104,7 +104,7 @@ impl kv_core::Provider for Provider {
                 return Ok(found);
             }
             // The step may have looked at expired entries only, and goes on with them then.
-            if let Some(last) = bytes(DOING, last)?.filter(|last| !last.is_empty() || !found.is_empty()) {
+            if let Some(last) = bytes(DOING, last)? {
                 from = [b"(", last.as_slice()].concat();
             }
         }

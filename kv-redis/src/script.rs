@@ -3,11 +3,11 @@
 
 use std::sync::LazyLock;
 
-use kv_core::Result;
+use kv_core::{Effect, Error, Result};
 use redis::{Cmd, Value};
 
 use crate::connection::Live;
-use crate::error::Call;
+use crate::error::{Call, refused};
 
 /// What scripts answer, as the first element, if the generation is another: then nothing ran.
 pub(crate) const STALE: i64 = -1;
@@ -73,7 +73,7 @@ while true do
   from = '(' .. out[3]
 end
 for at = 1, #gone, 1000 do
-  redis.call('ZREM', KEYS[2], unpack(gone, at, math.min(at + 999, #gone)))
+  redis.pcall('ZREM', KEYS[2], unpack(gone, at, math.min(at + 999, #gone)))
 end
 out[2] = more
 return out"
@@ -85,7 +85,7 @@ return out"
 script!(
     BUCKETS,
     r"local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, tonumber(ARGV[2]))
-local looks, out = tonumber(ARGV[6]), {0, ''}
+local looks, out = tonumber(ARGV[6]), {0, false}
 for at, name in ipairs(names) do
   if looks <= 0 then out[1] = 1 return out end
   local number = redis.call('GET', ARGV[3] .. name) or '0'
@@ -104,7 +104,7 @@ for at, name in ipairs(names) do
     if #gone > 0 then redis.call('ZREM', index, unpack(gone)) end
     if looks <= 0 and not live then out[1] = 1 return out end
   end
-  if live then out[#out + 1] = name else redis.call('ZREM', KEYS[1], name) end
+  if live then out[#out + 1] = name else redis.pcall('ZREM', KEYS[1], name) end
   out[2] = name
 end
 if #names == tonumber(ARGV[2]) then out[1] = 1 end
@@ -116,9 +116,9 @@ script!(
     DROP,
     r"local number = redis.call('GET', KEYS[1]) or '0'
 if redis.call('EXISTS', ARGV[2] .. number) == 0 then return 0 end
-redis.call('INCR', KEYS[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('SADD', KEYS[3], ARGV[1] .. ':' .. number)
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('INCR', KEYS[1])
 return 1"
 );
 
@@ -190,9 +190,21 @@ pub(crate) async fn run(
             let mut whole = redis::cmd("EVAL");
             whole.arg(script.code);
             fill(&mut whole);
-            live.call(doing, call, &whole).await
+            outcome(doing, call, live.raw(doing, call, &whole).await?)
         }
-        Value::ServerError(error) => Err(crate::error::refused(doing, &error)),
+        answer => outcome(doing, call, answer),
+    }
+}
+
+/// A script that fails has run up to the command that was refused.
+fn outcome(doing: &str, call: Call, answer: Value) -> Result<Value> {
+    match answer {
+        Value::ServerError(error) => {
+            let detail = error.details().unwrap_or_default();
+            let has_run = call == Call::Write && (detail.contains("script") || detail.contains("call to f_"));
+            let error = refused(doing, &error);
+            Err(if has_run { Error::new(error.kind(), Effect::Unknown, error.to_string()) } else { error })
+        }
         value => Ok(value),
     }
 }

@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kv_core::local::Hub;
 use kv_core::{Effect, Error, ErrorKind, Result};
 use parking_lot::Mutex;
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Pipeline, ServerError, Value};
 use tokio::runtime::Id;
 
 use crate::background::Background;
 use crate::connection::{Links, Live, current};
 use crate::error::{Call, odd, refused};
-use crate::generation::{Generation, number, witnessed};
+use crate::generation::{Generation, number};
 use crate::large::Large;
 use crate::layout::{BucketKeys, Namespace};
 use crate::script::{self, STALE, Script};
+use crate::session::{Session, Sessions};
 use crate::sweep;
 use crate::watch::Feeds;
 
@@ -50,10 +51,13 @@ impl Inner {
     /// The connection of the runtime that this is called on.
     pub(crate) async fn here(self: &Arc<Self>) -> Result<Arc<Live>> {
         let live = self.links.here().await?;
-        if !self.has_looked.swap(true, Ordering::Relaxed) {
+        if !self.has_looked.load(Ordering::Relaxed) {
             let mut look = redis::cmd("EXISTS");
             look.arg(self.namespace.trash());
-            if live.call("looking for garbage", Call::Read, &look).await? == Value::Int(1) {
+            // Space, not truth: the next process looks again.
+            let found = live.call("looking for garbage", Call::Read, &look).await;
+            self.has_looked.store(true, Ordering::Relaxed);
+            if found.is_ok_and(|found| found == Value::Int(1)) {
                 sweep::start(self);
             }
         }
@@ -72,8 +76,9 @@ pub(crate) struct State {
     pub(crate) keys: BucketKeys,
     /// Keys whose values are large.
     pub(crate) large: Large,
-    /// Where the last call went.
+    /// Where the last call went that was not a small one.
     last: Mutex<Option<Here>>,
+    sessions: Sessions,
 }
 
 /// A connection, and the bucket's generation as it is known there.
@@ -81,7 +86,7 @@ pub(crate) struct State {
 pub(crate) struct Here {
     runtime: Id,
     pub(crate) live: Arc<Live>,
-    generation: Arc<Generation>,
+    pub(crate) generation: Arc<Generation>,
 }
 
 impl Deref for Bucket {
@@ -95,7 +100,14 @@ impl Deref for Bucket {
 impl Bucket {
     pub(crate) fn new(inner: Arc<Inner>, name: &str) -> Self {
         let keys = inner.namespace.bucket(name);
-        Self(Arc::new(State { inner, name: name.into(), keys, large: Large::default(), last: Mutex::default() }))
+        Self(Arc::new(State {
+            inner,
+            name: name.into(),
+            keys,
+            large: Large::default(),
+            last: Mutex::default(),
+            sessions: Sessions::default(),
+        }))
     }
 
     /// The connection of the runtime that this is called on, and the generation there.
@@ -111,32 +123,74 @@ impl Bucket {
         Ok(here)
     }
 
+    /// What a small call needs, with the number of the bucket's generation and the epoch in which it holds.
+    async fn session(&self) -> Result<(Session, u64, u64)> {
+        self.inner.links.check_open()?;
+        let runtime = current()?.id();
+        if let Some(session) = self.sessions.take(runtime)
+            && let (epoch, Some(number)) = session.generation.known()
+        {
+            return Ok((session, epoch, number));
+        }
+        // Boxed, so that the usual future stays small.
+        Box::pin(async move {
+            let here = self.here().await?;
+            let (epoch, number) = here.live.learn(&self.keys, &here.generation).await?;
+            Ok((Session::new(runtime, here.live, here.generation), epoch, number))
+        })
+        .await
+    }
+
     /// Reads from one entry: `command` and its key. Sent again if it met a dropped generation.
     pub(crate) async fn read(&self, doing: &str, command: &str, key: &str) -> Result<Value> {
         loop {
-            let here = self.here().await?;
-            let (epoch, number) = here.live.learn(&self.keys, &here.generation).await?;
+            let (mut session, epoch, number) = self.session().await?;
             let mut read = redis::cmd(command);
             read.arg(self.keys.entry(number, key));
-            let answer = here.live.call(doing, Call::Read, &read).await?;
-            if here.generation.epoch() == epoch {
+            let answer = session.call(doing, Call::Read, &read).await?;
+            // A message may have another cause than a drop: the server forgets what it was to tell of.
+            let is_alive = session.generation.epoch() == epoch
+                || session.live.learn(&self.keys, &session.generation).await?.1 == number;
+            self.sessions.put(session);
+            if is_alive {
                 return Ok(answer);
             }
         }
     }
 
-    /// Writes to one entry that is there already: `write` makes the command from the physical key, and answers nothing
-    /// if the entry is absent. Sent again if it met a dropped generation, where nobody sees what it did.
-    pub(crate) async fn overwrite(&self, doing: &str, key: &str, write: impl Fn(&[u8]) -> Cmd) -> Result<Value> {
+    /// Writes to one entry that is there already: `write` adds the command for the physical key, and answers nothing if
+    /// the entry is absent.
+    ///
+    /// The generation is read right before it. If it is another one, the write met a dropped generation, for generations
+    /// only count up: nobody saw what it did, and it is sent again. If it is the same and a drop slips in between the two,
+    /// the write was before the drop as far as anybody can tell.
+    pub(crate) async fn overwrite(
+        &self,
+        doing: &str,
+        key: &str,
+        write: impl Fn(&[u8], &mut Pipeline),
+    ) -> Result<Value> {
         loop {
-            let here = self.here().await?;
-            let (epoch, number) = here.live.learn(&self.keys, &here.generation).await?;
-            let command = write(&self.keys.entry(number, key));
-            let (answer, arrived) = witnessed(&here.generation, here.live.call(doing, Call::Write, &command)).await;
-            let answer = answer?;
-            if arrived == epoch {
-                return Ok(answer);
+            let (mut session, epoch, generation) = self.session().await?;
+            let mut commands = redis::pipe();
+            commands.cmd("GET").arg(&*self.keys.generation);
+            write(&self.keys.entry(generation, key), &mut commands);
+            let mut answers = session.pipeline(doing, Call::Write, &commands).await?;
+            let (Some(answer), Some(found)) = (answers.pop(), answers.pop()) else {
+                return Err(odd(doing, Call::Write));
+            };
+            let found = match &found {
+                Value::ServerError(error) => return Err(unguarded(doing, error)),
+                found => number(found).ok_or_else(|| odd(doing, Call::Write))?,
+            };
+            if found == generation {
+                self.sessions.put(session);
+                return match answer {
+                    Value::ServerError(error) => Err(refused(doing, &error)),
+                    answer => Ok(answer),
+                };
             }
+            session.generation.correct(epoch);
         }
     }
 
@@ -147,7 +201,7 @@ impl Bucket {
         call: Call,
         fill: impl Fn(u64, &mut Pipeline),
     ) -> Result<Vec<Value>> {
-        let (mut here, mut generation) = self.generation().await?;
+        let (mut here, mut epoch, mut generation) = self.generation().await?;
         loop {
             let mut commands = redis::pipe();
             commands.cmd("MULTI");
@@ -165,7 +219,8 @@ impl Bucket {
                 Some(_) if call == Call::Write => self.throw_away(&here, generation).await,
                 Some(_) => {}
             }
-            (here, generation) = self.generation().await?;
+            here.generation.correct(epoch);
+            (here, epoch, generation) = self.generation().await?;
         }
     }
 
@@ -178,21 +233,21 @@ impl Bucket {
         fill: impl Fn(u64, &mut Cmd),
     ) -> Result<Vec<Value>> {
         loop {
-            let (here, generation) = self.generation().await?;
+            let (here, epoch, generation) = self.generation().await?;
             let answer = script::run(&here.live, doing, call, script, |command| fill(generation, command)).await?;
             match answer {
-                Value::Array(answers) if answers.first() == Some(&Value::Int(STALE)) => {}
+                Value::Array(answers) if answers.first() == Some(&Value::Int(STALE)) => here.generation.correct(epoch),
                 Value::Array(answers) => return Ok(answers),
                 _ => return Err(odd(doing, call)),
             }
         }
     }
 
-    /// The connection, and the generation that lives as far as it knows.
-    pub(crate) async fn generation(&self) -> Result<(Here, u64)> {
+    /// The connection, the epoch, and the generation that lives as far as it knows.
+    pub(crate) async fn generation(&self) -> Result<(Here, u64, u64)> {
         let here = self.here().await?;
-        let (_, generation) = here.live.learn(&self.keys, &here.generation).await?;
-        Ok((here, generation))
+        let (epoch, generation) = here.live.learn(&self.keys, &here.generation).await?;
+        Ok((here, epoch, generation))
     }
 
     /// Runs a call that moves large values on the store's own thread.
@@ -206,6 +261,7 @@ impl Bucket {
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        self.inner.links.check_open()?;
         self.inner.background.run(doing, call, work(self.clone())).await
     }
 
@@ -224,16 +280,29 @@ impl Bucket {
 pub(crate) fn executed(doing: &str, call: Call, mut answers: Vec<Value>) -> Result<Vec<Value>> {
     match answers.pop() {
         Some(Value::Array(answers)) => Ok(answers),
-        Some(Value::ServerError(of_exec)) => {
-            // The first refusal says why.
-            let first = answers.iter().find_map(|answer| match answer {
-                Value::ServerError(error) => Some(error),
-                _ => None,
-            });
-            Err(refused(doing, first.unwrap_or(&of_exec)))
-        }
+        Some(Value::ServerError(of_exec)) => Err(not_executed(doing, call, &answers, &of_exec)),
         _ => Err(odd(doing, call)),
     }
+}
+
+/// Why a transaction did not run, by the answers to its commands and to `EXEC`. The first refusal says why.
+pub(crate) fn not_executed(doing: &str, call: Call, answers: &[Value], of_exec: &ServerError) -> Error {
+    let first = answers.iter().find_map(|answer| match answer {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    });
+    let error = first.unwrap_or(of_exec);
+    match (call, answers.first()) {
+        // Its commands ran one by one.
+        (Call::Write, Some(Value::ServerError(_)) | None) => unguarded(doing, error),
+        _ => refused(doing, error),
+    }
+}
+
+/// The error of a write whose guard was refused while it may have run itself.
+fn unguarded(doing: &str, error: &ServerError) -> Error {
+    let error = refused(doing, error);
+    Error::new(error.kind(), Effect::Unknown, error.to_string())
 }
 
 /// Fails if any of these answers is a refusal. Others of the same transaction may have run.

@@ -27,6 +27,9 @@ use crate::store::{Bucket, Inner};
 /// Values read in one go.
 const READ_AT_ONCE: usize = 16;
 
+/// Bytes of keys that may wait to be read; over that watchers are told that events are missing.
+const HEARD_BYTES: usize = 16 << 20;
+
 /// How long to wait before a lost connection is made again, at first and at most. Half of it is chance.
 const BACKOFF: Duration = Duration::from_millis(20);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(400);
@@ -53,7 +56,10 @@ impl Watch for Bucket {
     async fn watch(&self, prefix: &str) -> Result<Events> {
         let feed = self.feed()?;
         outcome(feed.ready.clone()).await?;
-        Ok(Events::new(Fed { events: self.inner.hub.watch(&self.name, prefix), _feed: feed }))
+        let events = self.inner.hub.watch(&self.name, prefix);
+        // Closing ends the streams that there are.
+        self.inner.links.check_open()?;
+        Ok(Events::new(Fed { events, _feed: feed, _bucket: self.clone() }))
     }
 }
 
@@ -61,6 +67,8 @@ impl Watch for Bucket {
 struct Fed {
     events: Events,
     _feed: Arc<Feed>,
+    /// Keeps the store, with its thread.
+    _bucket: Bucket,
 }
 
 impl Stream for Fed {
@@ -113,6 +121,7 @@ struct Heard {
     /// In the order in which they were told first.
     keys: Vec<Vec<u8>>,
     known: HashSet<Vec<u8>>,
+    bytes: usize,
     is_lost: bool,
 }
 
@@ -126,8 +135,13 @@ impl Ear {
                     if let Value::BulkString(key) = key
                         && heard.known.insert(key.clone())
                     {
+                        heard.bytes += key.len();
                         heard.keys.push(key);
                     }
+                }
+                if heard.bytes > HEARD_BYTES {
+                    // Further behind than anybody should be: what is there now has to be looked for.
+                    *heard = Heard { is_lost: true, ..Heard::default() };
                 }
             }
             // The database was flushed: what is there now has to be looked for.

@@ -49,18 +49,30 @@ fn passwords(server: &mut Server) -> Result<(), Failed> {
 
 fn permissions(server: &mut Server) -> Result<(), Failed> {
     block_on(async {
-        let words = ["ACL", "SETUSER", "reader", "on", ">geheim", "~*", "+@read", "+@connection", "-@write"];
-        let mut command = redis::cmd(words[0]);
-        words[1..].iter().for_each(|word| _ = command.arg(*word));
-        let () = command.query(&mut server.client()?)?;
-        let reader = store_with(server, "p", |config| {
-            config.user = Some("reader".to_owned());
-            config.password = Some(Secret::new("geheim"));
-        });
+        let mut other = server.client()?;
+        let mut open = |user: &str, rules: &[&str]| {
+            let mut command = redis::cmd("ACL");
+            command.arg("SETUSER").arg(user).arg("on").arg(">geheim").arg("~*").arg(rules);
+            let () = command.query(&mut other)?;
+            Ok::<_, Failed>(store_with(server, "p", |config| {
+                config.user = Some(user.to_owned());
+                config.password = Some(Secret::new("geheim"));
+            }))
+        };
+        let reader = open("reader", &["+@read", "+@connection", "+@transaction", "-@write"])?;
         let bucket = reader.open_bucket("b").await?;
         ensure_eq!(bucket.get("k").await?, None);
         refused(bucket.set("k", "wert").await, ErrorKind::AccessDenied, "may not do this")?;
-        refused(bucket.increment("k", 1).await, ErrorKind::AccessDenied, "may not do this")
+        refused(bucket.increment("k", 1).await, ErrorKind::AccessDenied, "may not do this")?;
+        // Without transactions the commands of one run by themselves.
+        let bare = open("bare", &["+@all", "-multi"])?.open_bucket("b").await?;
+        let error = bare.increment("n", 1).await.unwrap_err();
+        ensure_eq!((error.kind(), error.effect()), (ErrorKind::AccessDenied, Effect::Unknown), "{error}");
+        // A script that is refused half-way has written.
+        let half = open("half", &["+@all", "-zadd"])?.open_bucket("b").await?;
+        let error = half.compare_and_swap("new", None, Some("wert".into())).await.unwrap_err();
+        ensure_eq!((error.kind(), error.effect()), (ErrorKind::AccessDenied, Effect::Unknown), "{error}");
+        Ok(())
     })
 }
 

@@ -11,11 +11,15 @@ use crate::Row;
 use crate::support::{PATIENCE, Server, block_on, ensure_eq, store, store_with};
 
 pub(crate) const TESTS: &[Row] = &[
-    (&[], "traffic::one_command_for_each_get_and_overwriting_set", commands),
+    (&[], "traffic::get_and_overwriting_set_take_one_trip", commands),
     (&[], "traffic::other_clients_see_and_change_entries", beside),
     (&[], "traffic::foreign_data_is_untouched_and_dropped_space_given_back", foreign),
     (&[], "traffic::a_unix_socket_serves", socket),
     (&[], "traffic::drops_beside_writers", drops),
+    (&[], "traffic::what_is_written_after_a_drop_is_there", after_drops),
+    (&[], "traffic::buckets_with_expired_entries_are_listed_once", expired),
+    (&[], "traffic::a_stream_outlives_the_handles", stream),
+    (&["--tracking-table-max-keys", "1"], "traffic::a_server_that_forgets_whom_to_tell", forgetful),
 ];
 
 /// Counts the server's calls of each command.
@@ -41,7 +45,8 @@ fn commands(server: &mut Server) -> Result<(), Failed> {
             bucket.set("k", format!("{n}")).await?;
             store.open_bucket(&format!("b{n}")).await?;
         }
-        ensure_eq!(calls(server)?, "get 100, set 100");
+        // Each write has the bucket's generation read beside it.
+        ensure_eq!(calls(server)?, "get 200, set 100");
         Ok(())
     })
 }
@@ -146,10 +151,90 @@ fn drops(server: &mut Server) -> Result<(), Failed> {
                 return Err(wrong.into());
             }
         }
-        // After the last drop everybody wrote once more, but for those who were done.
-        let after = theirs.open_bucket("b").await?;
-        bucket.set("after", "v").await?;
-        ensure_eq!(after.get("after").await?.as_deref(), Some(&b"v"[..]));
+        Ok(())
+    })
+}
+
+/// Drops by another client, each followed by writes of ours that have not heard of it yet: more than a task's budget of
+/// them, and every one acknowledged is there.
+fn after_drops(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let (ours, theirs) = (store(server, "d"), store(server, "d"));
+        let bucket = ours.open_bucket("b").await?;
+        let keys: Vec<String> = (0..300).map(|n| format!("{n}")).collect();
+        for round in 0..50 {
+            bucket.set_many(keys.iter().map(|key| (key, "old"))).await?;
+            theirs.drop_bucket("b").await?;
+            let written = keys.iter().map(|key| bucket.set(key, format!("{round}")));
+            futures_util::future::try_join_all(written).await?;
+            let found = bucket.get_many(&keys).await?;
+            let wrong = found.iter().filter(|found| found.as_deref() != Some(round.to_string().as_bytes())).count();
+            ensure_eq!(wrong, 0, "of {} writes after drop {round}", keys.len());
+            ensure_eq!(bucket.keys("", None, 1_000).await?.keys.len(), keys.len());
+        }
+        Ok(())
+    })
+}
+
+/// A bucket whose entries have all but one expired, more than one step looks at, behind a living one.
+fn expired(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let store = store(server, "e");
+        for name in ["a", "m", "z"] {
+            store.open_bucket(name).await?.set("zz", "lives").await?;
+        }
+        let mut add = redis::cmd("ZADD");
+        add.arg("e:i:m:0");
+        for n in 0..12_000 {
+            add.arg(0).arg(format!("gone {n}"));
+        }
+        let _: i64 = add.query(&mut server.client()?)?;
+        ensure_eq!(store.buckets().await?, ["a", "m", "z"]);
+        let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page = store.open_bucket("m").await?.keys("", cursor.as_deref(), 10).await?;
+            seen.extend(page.keys);
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        ensure_eq!(seen, ["zz"]);
+        Ok(())
+    })
+}
+
+fn stream(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let mut events = store(server, "w").open_bucket("b").await?.watch("").await?;
+        let other = store(server, "w");
+        other.open_bucket("b").await?.set("k", "v").await?;
+        let seen = tokio::time::timeout(PATIENCE, events.next()).await?;
+        ensure_eq!(seen, Some(kv_core::Event::Set { key: "k".to_owned(), value: bytes::Bytes::from("v").into() }));
+        let closed = store(server, "w");
+        let bucket = closed.open_bucket("b").await?;
+        let mut events = bucket.watch("").await?;
+        closed.close().await?;
+        ensure_eq!(tokio::time::timeout(PATIENCE, events.next()).await?, None);
+        for error in [bucket.cas("k").await.map(drop), bucket.set("k", vec![0; 1 << 20]).await] {
+            ensure_eq!(error.unwrap_err().kind(), kv_core::ErrorKind::Unavailable);
+        }
+        Ok(())
+    })
+}
+
+/// Messages that tell of no drop: the server tells because it has no room to remember whom to tell.
+fn forgetful(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let (ours, theirs) = (store(server, "f"), store(server, "f"));
+        for n in 0..200 {
+            let name = format!("b{}", n % 4);
+            let (bucket, other) = (ours.open_bucket(&name).await?, theirs.open_bucket(&name).await?);
+            bucket.set("k", format!("{n}")).await?;
+            ensure_eq!(other.get("k").await?.as_deref(), Some(n.to_string().as_bytes()));
+            ensure_eq!(other.increment("n", 1).await?, n / 4 + 1);
+            ensure_eq!(bucket.get("n").await?.as_deref(), Some((n / 4 + 1).to_string().as_bytes()));
+        }
         Ok(())
     })
 }
