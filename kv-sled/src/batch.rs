@@ -9,7 +9,6 @@ use bytes::Bytes;
 use kv_core::{Batch, Error, IncomingValue, Page, PageRequest, Result};
 use sled::IVec;
 use tokio::sync::OwnedRwLockWriteGuard;
-use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
 use crate::entry::{Content, Entry, Seen, find, is_cut};
@@ -19,7 +18,7 @@ use crate::journal::{self, Journal};
 use crate::layout::EntryKey;
 use crate::overflow::Pin;
 use crate::record::{Record, plain};
-use crate::store::{Bucket, SLICE};
+use crate::store::{Bucket, SLICE, charge};
 
 /// Batches up to this many entries, each with a small value, are applied on the caller's task: they take well under
 /// the 1 ms that a poll may last. The contract asks for the pool above 1,024 entries.
@@ -34,10 +33,7 @@ const KEYS_PER_LOOK: usize = 16;
 #[async_trait]
 impl Batch for Bucket {
     async fn get_many(&self, keys: &[&str], budget: usize) -> Result<Vec<Option<IncomingValue>>> {
-        // By the work that it is, or a task that reads many keys again and again would not yield for tens of milliseconds.
-        for _ in 0..keys.len().div_ceil(KEYS_PER_LOOK) {
-            consume_budget().await;
-        }
+        charge(keys.len().div_ceil(KEYS_PER_LOOK)).await;
         let mut lookups = Lookups::new(self, keys.len(), budget);
         if let Some(mark) = self.inner.gate.mark() {
             lookups = self.look_up(lookups, keys).await?;
@@ -82,7 +78,7 @@ type Change = (String, Option<Content>);
 
 impl Bucket {
     async fn apply(&self, changes: Vec<Change>) -> Result<()> {
-        consume_budget().await;
+        charge(changes.len()).await;
         let bytes: usize = changes.iter().map(|(key, new)| key.len() + new.as_ref().map_or(0, content_bytes)).sum();
         let alone = self.inner.gate.alone().await;
         let is_short = changes.len() <= INLINE_ENTRIES && bytes <= INLINE_BYTES;
@@ -146,7 +142,7 @@ impl Bucket {
     async fn look_up(&self, mut lookups: Lookups, keys: &[&str]) -> Result<Lookups> {
         let inner = &*self.inner;
         if inner.io.is_inline() {
-            while !inner.io.inline(|| lookups.step(self, keys))? {
+            while !inner.io.slice(SLICE, || lookups.step(self, keys))? {
                 yield_now().await;
             }
             return Ok(lookups);

@@ -57,7 +57,7 @@ impl Trees {
 /// sled does so on the way down to a key, for every node that it passes, before the insertion or removal that makes it
 /// due. So it would be the next visitor's to do, be it a reader, who then fails where nothing can be written any more;
 /// but what was written before a disk was full must stay readable (DUR-5). The way down that looking the key up takes
-/// passes just the nodes that changed.
+/// passes the nodes that changed, but for few cases that the README names.
 pub(crate) fn settle(tree: &sled::Tree, key: impl AsRef<[u8]>) -> Result<(), Fault> {
     tree.contains_key(key)?;
     Ok(())

@@ -175,7 +175,7 @@ impl<'a> Entry<'a> {
         Ok(())
     }
 
-    /// Where nothing is promised it is not paid for, either.
+    /// Settles the tree after a write, unless nothing is promised: then it is not paid for.
     fn settle(&self, at: &EntryKey) -> Result<(), Fault> {
         match self.inner.config.durability {
             Durability::Volatile => Ok(()),

@@ -24,15 +24,16 @@ const WINDOW: Duration = Duration::from_millis(200);
 /// Calls stay away once they have waited for the disk for this long in a window, on all threads together.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The most that a timed call counts beyond its own time, for the calls that it stands for: no single one decides.
+/// The most that a timed call counts for, unless it took longer itself: no short one decides for those that it stands
+/// for.
 const MOST_GUESSED: Duration = PATIENCE.checked_div(4).unwrap();
 
 /// Where calls run that could block (RUN-2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IoPolicy {
     /// Inline, until calls of over 200 µs have waited for the disk for 100 ms in a window of 200 ms, added up over all
-    /// threads; then on the blocking pool for 1 s, then inline again. One call in 16 is timed, and each that follows a
-    /// slow one. sled can't be asked beforehand whether a call would block. A call that only lost its core to another
+    /// threads; then on the blocking pool for 1 s, then inline again. One call in 16 is timed, and the 64 after
+    /// one of these that was slow. sled can't be asked beforehand whether a call would block. A call that only lost its core to another
     /// thread, or waited for another call, is no sign of a slow disk, and the pool would make it worse. Where the
     /// system does not tell why a call was slow (elsewhere than on Linux) the first timed one sends the next ones away.
     #[default]
@@ -104,6 +105,15 @@ impl Io {
 
     /// Runs a call on the caller's task, and learns from how long some take.
     pub(crate) fn inline<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.within(SLOW, call)
+    }
+
+    /// Runs a slice of a longer call on the caller's task. It is meant to take as long as that by itself.
+    pub(crate) fn slice<T>(&self, length: Duration, call: impl FnOnce() -> T) -> T {
+        self.within(length + SLOW, call)
+    }
+
+    fn within<T>(&self, slow: Duration, call: impl FnOnce() -> T) -> T {
         if self.policy != IoPolicy::Auto {
             return call();
         }
@@ -112,7 +122,7 @@ impl Io {
         let begun = Instant::now();
         let done = call();
         let took = begun.elapsed();
-        if took > SLOW {
+        if took > slow {
             pace::hurry();
             self.slow.fetch_add(u64::from(stands_for), Ordering::Relaxed);
             self.judge(before, Waits::now(), took, stands_for);

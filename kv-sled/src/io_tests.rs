@@ -53,6 +53,23 @@ fn only_what_waits_for_the_disk_counts() {
     assert!(!io.is_inline());
 }
 
+/// Calls of 1 ms, each the only one timed in 16: so many until they leave.
+fn calls_until_away(after: Waits, stands_for: u32) -> Option<u32> {
+    let io = Io::new(IoPolicy::Auto);
+    // All in one window, but for a machine that stands still.
+    (1..10_000).find(|_| {
+        slow(&io, after, Duration::from_millis(1), stands_for);
+        !io.is_inline()
+    })
+}
+
+#[test]
+fn short_waits_count_if_something_was_read_and_for_those_that_were_not_timed() {
+    assert_eq!(calls_until_away(LOCKED, TIMED), None);
+    let (alone, for_many) = (calls_until_away(READ, 1).unwrap(), calls_until_away(READ, TIMED).unwrap());
+    assert!(alone >= 100 && (7..alone / 4).contains(&for_many), "{alone} by themselves, {for_many} for 16");
+}
+
 #[test]
 fn a_slow_call_that_nobody_can_explain_is_believed() {
     for (before, after) in [(None, None), (None, Some(READ)), (Some(NONE), None)] {
@@ -69,6 +86,15 @@ fn calls_come_back_after_a_while() {
     assert!(!io.is_inline());
     io.away_until.store(io.millis(), Ordering::Relaxed);
     assert!(io.is_inline() && io.is_inline());
+}
+
+#[test]
+fn a_slice_that_takes_its_time_is_not_slow() {
+    let io = Io::new(IoPolicy::Auto);
+    for _ in 0..4 * TIMED {
+        io.slice(Duration::from_secs(60), || spin(2 * SLOW));
+    }
+    assert_eq!(io.slow_calls(), 0);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::time::Instant;
 use kv_core::local::cursor;
 use kv_core::{Page, PageRequest, Result};
 use sled::IVec;
-use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
 use crate::engine::Trees;
@@ -15,7 +14,7 @@ use crate::io::offload;
 use crate::layout::{EntryKey, prefix_ranges, split_id, whole_key};
 use crate::overflow::{Pin, long_key};
 use crate::record::Record;
-use crate::store::{Bucket, SLICE};
+use crate::store::{Bucket, SLICE, charge};
 
 /// How cursors name this provider (LST-2).
 const PROVIDER: &str = "sled";
@@ -29,7 +28,7 @@ const ENTRIES_PER_LOOK: usize = 32;
 
 impl Bucket {
     pub(crate) async fn page(&self, request: PageRequest<'_>) -> Result<Page> {
-        consume_budget().await;
+        charge(request.limit.div_ceil(ENTRIES_PER_LOOK)).await;
         let after = match request.cursor {
             Some(text) => Some(cursor::decode(PROVIDER, &self.state.name, text)?),
             None => None,
@@ -47,7 +46,7 @@ impl Bucket {
     async fn list(&self, mut listing: Listing) -> Result<Page> {
         let inner = &*self.inner;
         if inner.io.is_inline() {
-            while !inner.io.inline(|| listing.step(self))? {
+            while !inner.io.slice(SLICE, || listing.step(self))? {
                 yield_now().await;
             }
             return Ok(listing.finish(&self.state.name));
@@ -171,7 +170,7 @@ fn is_empty(start: &Bound<IVec>, end: &[u8]) -> bool {
 /// The key of an entry.
 pub(crate) fn key_of(trees: &Trees, physical: &[u8], record: &Record) -> Result<String, Fault> {
     let Some((_, rest)) = split_id(physical) else {
-        return Err(Fault::damaged("an entry's physical key is too short"));
+        return Err(Fault::damaged("an entry's physical key begins with no bucket's id"));
     };
     match long_key(trees, &record.head)? {
         Some(key) => Ok(key),

@@ -159,7 +159,7 @@ async fn readers_find_all_nodes_settled() {
     for some in keys.chunks(100) {
         bucket.set_many(some.iter().map(|key| (key, "v"))).await.unwrap();
     }
-    assert!(flushed() < usize::MAX);
+    flushed();
     assert_eq!(read_all().await, 0, "nodes were split by readers");
     for some in keys[..4_500].chunks(100) {
         bucket.delete_many(some).await.unwrap();

@@ -242,7 +242,7 @@ async fn list(inner: &Arc<Inner>) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut after = None;
     if inner.io.is_inline() {
-        while !inner.io.inline(|| list_some(inner, &mut after, &mut found))? {
+        while !inner.io.slice(SLICE, || list_some(inner, &mut after, &mut found))? {
             yield_now().await;
         }
         return Ok(found);

@@ -80,8 +80,8 @@ impl Registry {
         // Counted before it is used: no crash gives it out twice.
         trees.meta.insert(NEXT_ID, &(id + 1).to_be_bytes())?;
         trees.buckets.insert(state.name.as_bytes(), &id.to_be_bytes())?;
-        settle(&trees.buckets, state.name.as_bytes())?;
         state.id.store(id, Ordering::Release);
+        settle(&trees.buckets, state.name.as_bytes())?;
         Ok(id)
     }
 
@@ -92,7 +92,6 @@ impl Registry {
             // The removal is the commit; until then `recover` takes the note of garbage back.
             trees.garbage.insert(id.to_be_bytes(), name.as_bytes())?;
             trees.buckets.remove(name.as_bytes())?;
-            settle(&trees.buckets, name.as_bytes())?;
         }
         let state = names.get(name).and_then(Weak::upgrade);
         // The state locks the names when it goes.
@@ -100,7 +99,7 @@ impl Registry {
         if let Some(state) = state {
             state.id.store(NO_ID, Ordering::Release);
         }
-        Ok(())
+        settle(&trees.buckets, name.as_bytes())
     }
 }
 

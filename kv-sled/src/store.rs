@@ -28,6 +28,17 @@ use crate::torn::Torn;
 /// (RUN-2).
 pub(crate) const SLICE: Duration = Duration::from_micros(250);
 
+/// Units of a task's budget that one call uses up at most: longer ones yield by themselves.
+const MOST_CHARGED: usize = 64;
+
+/// Uses up the task's budget by the work of a call, or a task that makes long ones again and again would not yield for
+/// tens of milliseconds (RUN-2).
+pub(crate) async fn charge(units: usize) {
+    for _ in 0..units.clamp(1, MOST_CHARGED) {
+        consume_budget().await;
+    }
+}
+
 /// Values from this size on are read and written on the blocking pool where the policy allows it: moving them takes
 /// longer than moving the call.
 const POOL_FROM_BYTES: usize = 128 << 10;
@@ -104,10 +115,18 @@ impl Bucket {
         step: impl Fn(&Self, &Trees, &str) -> Result<T, Fault> + Copy + Send + 'static,
     ) -> Result<T> {
         if !self.inner.io.is_inline() {
-            let (bucket, key) = (self.clone(), key.to_owned());
-            if let Some(seen) = offload(move || bucket.glimpse(&key, step)).await? {
+            let (bucket, at) = (self.clone(), key.to_owned());
+            if let Some(seen) = offload(move || bucket.glimpse(&at, step)).await? {
                 return seen;
             }
+            let shared = self.inner.gate.share_owned().await;
+            let (bucket, at) = (self.clone(), key.to_owned());
+            let again = move || {
+                let seen = bucket.inner.engine.read(READING, |trees| step(&bucket, trees, &at));
+                drop(shared);
+                seen
+            };
+            return offload(again).await?;
         }
         let _shared = self.inner.gate.share().await;
         self.inner.engine.read(READING, |trees| step(self, trees, key))
@@ -196,7 +215,7 @@ impl Bucket {
             })
             .await?;
         }
-        while !inner.write_some(&mut writing)? {
+        while !inner.io.slice(SLICE, || inner.write_some(&mut writing))? {
             yield_now().await;
         }
         Ok(writing)
@@ -223,7 +242,7 @@ impl Bucket {
             })
             .await?;
         }
-        while !inner.engine.read(DOING, |trees| reading.step(trees, SLICE))? {
+        while !inner.io.slice(SLICE, || inner.engine.read(DOING, |trees| reading.step(trees, SLICE)))? {
             yield_now().await;
         }
         Ok(reading.finish())

@@ -105,7 +105,7 @@ pub(super) async fn reopening_leaves_nothing(cx: &Context) -> Outcome {
     Ok(())
 }
 
-/// BKT-1: opening a bucket and writing to it first costs as much among 2,048 buckets as among few.
+/// BKT-1: opening a bucket and writing to it first costs as much among 4,096 buckets as among few.
 pub(super) async fn many_buckets_cost_the_same(cx: &Context) -> Outcome {
     const AT_ONCE: usize = 32;
     const CHUNKS: usize = 128;
