@@ -26,7 +26,7 @@ use crate::torn::Torn;
 
 /// How long a step of longer work takes before it lets others run: well under the 1 ms that a poll may last
 /// (RUN-2).
-pub(crate) const SLICE: Duration = Duration::from_micros(250);
+pub(crate) const SLICE: Duration = Duration::from_micros(400);
 
 /// Units of a task's budget that one call uses up at most: longer ones yield by themselves.
 const MOST_CHARGED: usize = 64;
