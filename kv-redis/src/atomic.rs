@@ -25,7 +25,7 @@ impl Atomic for Bucket {
         let answers = self.transact(DOING, Call::Write, add).await?;
         match answers.split_first() {
             Some((Value::Int(sum), rest)) => none_refused(DOING, Call::Write, rest).map(|()| *sum),
-            // Only what is there can be no number, so listing it changed nothing.
+            // Only what is there can be no number. That it is listed now is all that was done.
             Some((Value::ServerError(error), _)) => Err(refused(DOING, error)),
             _ => Err(odd(DOING, Call::Write)),
         }

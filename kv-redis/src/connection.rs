@@ -12,22 +12,16 @@ use kv_core::{Effect, Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
 use rand::RngExt;
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2};
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo,
-    PushKind, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
-};
+use redis::{Client, Cmd, Pipeline, PushInfo, PushKind, RedisResult, Value};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::config::{Address, Config};
+use crate::config::Config;
+use crate::driver;
 use crate::error::{Call, closed, lost, odd, refused, unreachable};
 use crate::generation::{Generation, Generations, number};
 use crate::layout::BucketKeys;
-
-/// Calls that may wait for the driver to write them, before further ones wait as futures.
-const QUEUED_CALLS: usize = 1_024;
 
 /// After this many answers in a row that did not come in time a connection is given up.
 const TIMEOUTS: u32 = 3;
@@ -36,11 +30,6 @@ const TIMEOUTS: u32 = 3;
 /// come back all together.
 const BACKOFF: Duration = Duration::from_millis(20);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(400);
-
-/// How long a connection may be silent before the system looks whether the other side is there, and how long what was
-/// sent may stay unacknowledged.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connections for guards that are kept for the next ones.
 const IDLE_GUARDS: usize = 16;
@@ -131,7 +120,7 @@ impl Watching {
 
 impl Links {
     pub(crate) fn new(config: Config) -> Result<Self> {
-        let client = client(&config)?;
+        let client = driver::client(&config)?;
         Ok(Self {
             config,
             client,
@@ -199,14 +188,12 @@ impl Links {
         }
         let is_lost = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&is_lost);
-        let settings = self.settings().set_push_sender(move |message: PushInfo| {
+        let hear = move |message: PushInfo| {
             if message.kind == PushKind::Disconnection {
                 flag.store(true, Ordering::Release);
             }
-            Ok::<(), ()>(())
-        });
-        let made = self.client.get_multiplexed_async_connection_with_config(&settings).await;
-        let connection = made.map_err(|cause| unreachable(&self.config.place(), cause))?;
+        };
+        let connection = self.dial(hear).await?;
         Ok((Watching { connection, is_lost }, false))
     }
 
@@ -223,12 +210,10 @@ impl Links {
     pub(crate) async fn listener(
         &self,
         prefixes: &[&str],
-        hear: impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static,
+        hear: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<MultiplexedConnection> {
         self.check_open()?;
-        let settings = self.settings().set_push_sender(hear);
-        let made = self.client.get_multiplexed_async_connection_with_config(&settings).await;
-        let mut connection = made.map_err(|cause| unreachable(&self.config.place(), cause))?;
+        let mut connection = self.dial(hear).await?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         for prefix in prefixes {
@@ -241,11 +226,14 @@ impl Links {
         }
     }
 
-    fn settings(&self) -> AsyncConnectionConfig {
-        AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.config.connect_timeout))
-            .set_response_timeout(Some(self.config.timeout))
-            .set_pipeline_buffer_size(QUEUED_CALLS)
+    /// Makes a connection; what the server tells of its own accord goes to `hear`.
+    async fn dial(&self, hear: impl Fn(PushInfo) + Send + Sync + 'static) -> Result<MultiplexedConnection> {
+        let settings = driver::settings(&self.config).set_push_sender(move |message| {
+            hear(message);
+            Ok::<(), ()>(())
+        });
+        let made = self.client.get_multiplexed_async_connection_with_config(&settings).await;
+        made.map_err(|cause| unreachable(&self.config.place(), cause))
     }
 
     async fn connect(&self) -> Result<Live> {
@@ -258,12 +246,9 @@ impl Links {
                     is_lost.store(true, Ordering::Release);
                 }
                 generations.hear(&message);
-                Ok::<(), ()>(())
             }
         };
-        let settings = self.settings().set_push_sender(hear);
-        let made = self.client.get_multiplexed_async_connection_with_config(&settings).await;
-        let connection = made.map_err(|cause| unreachable(&self.config.place(), cause))?;
+        let connection = self.dial(hear).await?;
         let live = Live { connection, generations, is_lost, timeouts: AtomicU32::new(0) };
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("OPTIN");
@@ -412,40 +397,4 @@ pub(crate) fn current() -> Result<Handle> {
         let text = "calling a Redis store outside of a tokio runtime; call it from a task or block_on";
         Error::new(ErrorKind::Unsupported, Effect::None, text).with_source(cause)
     })
-}
-
-fn client(config: &Config) -> Result<Client> {
-    let invalid = |cause| unreachable(&config.place(), cause);
-    let (address, certificates) = match &config.address {
-        Address::Tcp { host, port, tls: None } => (ConnectionAddr::Tcp(host.clone(), *port), None),
-        Address::Tcp { host, port, tls: Some(tls) } => {
-            let root_cert = tls.ca.as_ref().map(std::fs::read).transpose().map_err(|cause| {
-                Error::new(ErrorKind::InvalidArgument, Effect::None, "the file that ca names can't be read")
-                    .with_source(cause)
-            })?;
-            let address = ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None };
-            (address, Some(TlsCertificates { client_tls: None, root_cert }))
-        }
-        Address::Unix(path) => (ConnectionAddr::Unix(path.clone()), None),
-    };
-    let mut settings = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_skip_set_lib_name()
-        .set_db(i64::from(config.database));
-    if let Some(user) = &config.user {
-        settings = settings.set_username(user);
-    }
-    if let Some(password) = &config.password {
-        settings = settings.set_password(password.reveal());
-    }
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
-    #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(USER_TIMEOUT);
-    let info = address.into_connection_info().map_err(invalid)?.set_redis_settings(settings).set_tcp_settings(tcp);
-    match certificates {
-        Some(certificates) => Client::build_with_tls(info, certificates).map_err(invalid),
-        None => Client::open(info).map_err(invalid),
-    }
 }

@@ -7,6 +7,7 @@ mod bucket;
 mod cache;
 mod config;
 mod connection;
+mod driver;
 mod error;
 mod generation;
 mod guard;

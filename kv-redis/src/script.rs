@@ -122,13 +122,16 @@ redis.call('INCR', KEYS[1])
 return 1"
 );
 
-// Keys: trash. Arguments: what indices and entries begin with, most entries. Answers whether there may be more.
+// Keys: trash. Arguments: what indices, entries and generations begin with, most entries. Answers whether there may be more.
+// A drop that was refused half-way notes a generation that lives: that is no garbage.
 script!(
     SWEEP,
     r"local garbage = redis.call('SRANDMEMBER', KEYS[1])
 if not garbage then return 0 end
+local bucket, number = string.match(garbage, '^(.*):(%d+)$')
+local lives = not bucket or (redis.call('GET', ARGV[3] .. bucket) or '0') == number
 local index, entries = ARGV[1] .. garbage, ARGV[2] .. garbage .. ':'
-local keys = redis.call('ZRANGE', index, 0, tonumber(ARGV[3]) - 1)
+local keys = lives and {} or redis.call('ZRANGE', index, 0, tonumber(ARGV[4]) - 1)
 if #keys == 0 then
   redis.call('SREM', KEYS[1], garbage)
   return 1

@@ -1,5 +1,5 @@
 //! What a small call needs, kept from one call to the next: made anew for each it would have every thread write to the
-//! same few counters of references, which costs more than the call itself.
+//! same few counters of references.
 
 use std::array;
 use std::cell::Cell;

@@ -44,7 +44,8 @@ async fn step(inner: &Arc<Inner>) -> Result<bool> {
     let live = inner.here().await?;
     let namespace = &inner.namespace;
     let answer = script::run(&live, "removing a dropped bucket's entries", Call::Write, &script::SWEEP, |command| {
-        command.arg(1).arg(namespace.trash()).arg(namespace.kind('i')).arg(namespace.kind('e')).arg(STEP);
+        command.arg(1).arg(namespace.trash()).arg(namespace.kind('i')).arg(namespace.kind('e'));
+        command.arg(namespace.kind('g')).arg(STEP);
     });
     Ok(answer.await? == Value::Int(1))
 }

@@ -169,10 +169,7 @@ impl Ear {
 /// Begins to hear of a bucket's changes; gives its generation too.
 async fn listen(inner: &Inner, keys: &BucketKeys, ear: &Arc<Ear>) -> Result<(MultiplexedConnection, u64)> {
     let to = Arc::clone(ear);
-    let hear = move |message| {
-        to.hear(message);
-        Ok(())
-    };
+    let hear = move |message| to.hear(message);
     let mut connection = inner.links.listener(&[&keys.entries, &keys.generation], hear).await?;
     let generation = generation(&mut connection, keys).await?;
     Ok((connection, generation))

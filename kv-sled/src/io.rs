@@ -32,10 +32,11 @@ const MOST_GUESSED: Duration = PATIENCE.checked_div(4).unwrap();
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IoPolicy {
     /// Inline, until calls of over 200 µs have waited for the disk for 100 ms in a window of 200 ms, added up over all
-    /// threads; then on the blocking pool for 1 s, then inline again. One call in 16 is timed, and the 64 after
-    /// one of these that was slow. sled can't be asked beforehand whether a call would block. A call that only lost its core to another
-    /// thread, or waited for another call, is no sign of a slow disk, and the pool would make it worse. Where the
-    /// system does not tell why a call was slow (elsewhere than on Linux) the first timed one sends the next ones away.
+    /// threads; then on the blocking pool for 1 s, then inline again. One call in 16 is timed, and the 64 after one of
+    /// these that was slow. sled can't be asked beforehand whether a call would block. A call that only lost its core
+    /// to another thread, or waited for another call, is no sign of a slow disk, and the pool would make it worse.
+    /// Where the system does not tell why a call was slow (elsewhere than on Linux) the first timed one sends the next
+    /// ones away.
     #[default]
     Auto,
     /// Always inline: cheapest, for folders in memory. Long work still yields between its steps.

@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Row] = &[
     (&[], "traffic::drops_beside_writers", drops),
     (&[], "traffic::what_is_written_after_a_drop_is_there", after_drops),
     (&[], "traffic::buckets_with_expired_entries_are_listed_once", expired),
+    (&[], "traffic::what_lives_is_never_swept", swept),
     (&[], "traffic::a_stream_outlives_the_handles", stream),
     (&["--tracking-table-max-keys", "1"], "traffic::a_server_that_forgets_whom_to_tell", forgetful),
 ];
@@ -200,6 +201,27 @@ fn expired(server: &mut Server) -> Result<(), Failed> {
             }
         }
         ensure_eq!(seen, ["zz"]);
+        Ok(())
+    })
+}
+
+/// A living generation among the garbage, as a drop leaves that was refused half-way.
+fn swept(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let mut other = server.client()?;
+        let store = store(server, "s");
+        let bucket = store.open_bucket("b").await?;
+        bucket.set("k", "v").await?;
+        let _: i64 = other.sadd("s:t", "b:0")?;
+        store.open_bucket("c").await?.set("k", "v").await?;
+        store.drop_bucket("c").await?;
+        let begun = Instant::now();
+        while other.exists("s:t")? {
+            ensure_eq!(begun.elapsed() < PATIENCE, true, "the garbage is still there");
+            tokio::task::yield_now().await;
+        }
+        ensure_eq!(bucket.get("k").await?.as_deref(), Some(&b"v"[..]));
+        ensure_eq!(bucket.keys("", None, 10).await?.keys, ["k"]);
         Ok(())
     })
 }

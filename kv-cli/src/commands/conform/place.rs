@@ -209,4 +209,14 @@ mod tests {
         assert_eq!(class("sled:x?durability=relaxed"), Durability::Volatile);
         assert_eq!(class("sled:x?durability=power"), Durability::Power);
     }
+
+    #[test]
+    fn a_server_gives_each_case_a_namespace() {
+        let url = |url: &str| Root::Server(url.to_owned()).url("id");
+        assert_eq!(url("redis://h/3"), "redis://h/3?namespace=id");
+        assert_eq!(url("redis://h?durability=power"), "redis://h?durability=power&namespace=id");
+        let required = required(&"redis://h?durability=power".parse().unwrap()).unwrap();
+        assert_eq!((required.durability, required.watch), (Durability::Power, Some(Watching::Latest)));
+        assert!(!required.exclusive);
+    }
 }
