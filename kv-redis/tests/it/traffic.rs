@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Row] = &[
     (&[], "traffic::a_unix_socket_serves", socket),
     (&[], "traffic::drops_beside_writers", drops),
     (&[], "traffic::what_is_written_after_a_drop_is_there", after_drops),
+    (&[], "traffic::what_was_read_after_a_drop_is_not_of_before", reads_after_drops),
     (&[], "traffic::buckets_with_expired_entries_are_listed_once", expired),
     (&[], "traffic::what_lives_is_never_swept", swept),
     (&[], "traffic::a_stream_outlives_the_handles", stream),
@@ -172,6 +173,21 @@ fn after_drops(server: &mut Server) -> Result<(), Failed> {
             let wrong = found.iter().filter(|found| found.as_deref() != Some(round.to_string().as_bytes())).count();
             ensure_eq!(wrong, 0, "of {} writes after drop {round}", keys.len());
             ensure_eq!(bucket.keys("", None, 1_000).await?.keys.len(), keys.len());
+        }
+        Ok(())
+    })
+}
+
+/// Reads of ours after drops by another client, some of which were sent before this one has heard of the drop.
+fn reads_after_drops(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let (ours, theirs) = (store(server, "d"), store(server, "d"));
+        let bucket = ours.open_bucket("b").await?;
+        for round in 0..1_000 {
+            bucket.set("k", "old").await?;
+            theirs.drop_bucket("b").await?;
+            ensure_eq!(bucket.get("k").await?, None, "after drop {round}");
+            ensure_eq!(bucket.exists("k").await?, false, "after drop {round}");
         }
         Ok(())
     })
