@@ -10,19 +10,18 @@ pub(crate) fn words(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("word-{:x}-{n}", n.wrapping_mul(0x9e37_79b9) % 0xffff)).collect()
 }
 
-/// Imports a file and kills the process after a while. Gives what it said was acknowledged, or `None` if it ended
-/// before.
-pub(crate) fn import_until_killed(kv: &Kv, bucket: &str, file: &str, after: Duration) -> Option<usize> {
-    let (mut child, lines) = kv.start(&["import", bucket, file, "--format", "lines"]);
-    let reader = std::thread::spawn(move || {
-        let numbers = lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok());
-        numbers.last().unwrap_or(0)
-    });
+/// Imports a file and kills the process, some time after it has said that so many lines are acknowledged. Gives what it
+/// said last, or `None` if it ended before.
+pub(crate) fn import_until_killed(kv: &Kv, bucket: &str, file: &str, lines: usize, then: Duration) -> Option<usize> {
+    let (mut child, told) = kv.start(&["import", bucket, file, "--format", "lines"]);
+    let mut numbers =
+        told.map_while(Result::ok).filter_map(|line| line.strip_prefix("acknowledged ")?.parse::<usize>().ok());
+    let before = if lines > 0 { numbers.find(|number| *number >= lines) } else { None };
     // Not a wait for something: the kill is meant to come at any time.
-    std::thread::sleep(after);
+    std::thread::sleep(then);
     child.kill().unwrap();
     let ended = child.wait().unwrap();
-    let acknowledged = reader.join().unwrap();
+    let acknowledged = numbers.last().or(before).unwrap_or(0);
     // No exit code means that the kill came before the end.
     ended.code().is_none().then_some(acknowledged)
 }
