@@ -84,6 +84,9 @@ impl Needs {
         const WATCH: &str = "watch is not declared";
         let lacks = |has: bool, reason| (!has).then_some(reason);
         let watch = declared.watch.is_some();
+        if declared.consistency == Consistency::Eventual {
+            return Some("reads may be behind the writes before them, which every case looks at");
+        }
         match self {
             Self::Nothing => None,
             Self::Atomic => lacks(declared.atomic, ATOMIC),

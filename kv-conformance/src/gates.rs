@@ -59,8 +59,10 @@ fn lacking(declared: &Declared, required: &Declared) -> Vec<String> {
         },
     );
     ask(
-        required.consistency == Consistency::ReadYourWrites || declared.consistency == required.consistency,
-        "linearizable operations are required and not declared",
+        declared.consistency == required.consistency
+            || (required.consistency, declared.consistency)
+                == (Consistency::ReadYourWrites, Consistency::LinearizablePerKey),
+        "more consistent operations are required than are declared",
     );
     ask(
         required.batches == Batches::PerKey || declared.batches == required.batches,

@@ -53,6 +53,8 @@ pub enum Consistency {
     LinearizablePerKey,
     /// A handle sees its own writes; other clients may see older values for a while.
     ReadYourWrites,
+    /// Any handle may see older values for a while, also after its own writes: reads come from copies that follow.
+    Eventual,
 }
 
 /// Whether a batch is one step (BAT-4).

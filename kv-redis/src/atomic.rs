@@ -5,11 +5,12 @@ use bytes::Bytes;
 use kv_core::{Atomic, Guard, Result, Swap};
 use redis::{Cmd, Pipeline, Value};
 
+use crate::call::{Step, bytes, none_refused};
 use crate::error::{Call, odd, refused};
 use crate::guard::KeyGuard;
 use crate::large::LARGE_BYTES;
 use crate::script;
-use crate::store::{Bucket, bytes, none_refused};
+use crate::store::Bucket;
 
 /// What a compare-and-swap was doing when it failed.
 const COMPARING: &str = "comparing an entry";
@@ -18,11 +19,12 @@ const COMPARING: &str = "comparing an entry";
 impl Atomic for Bucket {
     async fn increment(&self, key: &str, delta: i64) -> Result<i64> {
         const DOING: &str = "adding to a counter";
+        let group = self.keys.group(key);
         let add = |generation: u64, commands: &mut Pipeline| {
             commands.cmd("INCRBY").arg(self.keys.entry(generation, key)).arg(delta);
-            self.list(generation, [key], commands);
+            self.list(group, generation, [key], commands);
         };
-        let answers = self.transact(DOING, Call::Write, add).await?;
+        let answers = self.transact(DOING, group, Step::Create, add).await?;
         match answers.split_first() {
             Some((Value::Int(sum), rest)) => none_refused(DOING, Call::Write, rest).map(|()| *sum),
             // Only what is there can be no number. That it is listed now is all that was done.
@@ -56,7 +58,7 @@ impl Bucket {
             optional(expected, command);
             optional(new, command);
         };
-        let answer = self.script(COMPARING, Call::Write, &script::COMPARE_AND_SWAP, swap).await?;
+        let answer = self.script(COMPARING, self.keys.group(key), Call::Write, &script::COMPARE_AND_SWAP, swap).await?;
         let (size, swap) = match ended(COMPARING, answer)? {
             None => (new.map_or(0, <[u8]>::len), Swap::Swapped),
             Some(None) => (0, Swap::Found(None)),
@@ -68,9 +70,11 @@ impl Bucket {
 
     /// The keys and first arguments of a script on one entry.
     pub(crate) fn single(&self, generation: u64, key: &str, command: &mut Cmd) {
-        command.arg(4).arg(&*self.keys.generation).arg(self.keys.entry(generation, key));
-        command.arg(self.keys.index(generation)).arg(&*self.keys.registry);
-        command.arg(generation).arg(key).arg(&*self.keys.bucket);
+        let group = self.keys.group(key);
+        let registry = self.inner.registry_beside();
+        command.arg(3 + usize::from(registry.is_some())).arg(self.keys.generation(group));
+        command.arg(self.keys.entry(generation, key)).arg(self.keys.index(group, generation)).arg(registry);
+        command.arg(generation).arg(key).arg(self.keys.member(generation));
     }
 }
 

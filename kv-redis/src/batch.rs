@@ -1,30 +1,25 @@
-//! Many entries in one call, and listings.
+//! Many entries in one call: one step on one server; in a cluster one step for each group, all at once.
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::local::cursor;
-use kv_core::{Batch, Effect, Error, ErrorKind, IncomingValue, Page, PageRequest, Result};
+use futures_util::future::{join_all, try_join_all};
+use kv_core::{Batch, Effect, Error, IncomingValue, Page, PageRequest, Result};
 use redis::{Cmd, Pipeline, Value};
 
+use crate::call::{Step, bytes, none_refused};
 use crate::error::{Call, odd};
 use crate::large::LARGE_BYTES;
-use crate::layout::after;
+use crate::layout::Group;
 use crate::script;
-use crate::store::{Bucket, bytes, none_refused};
+use crate::store::Bucket;
 
 /// Keys or entries of one command: more take several, in one step.
 const CHUNK: usize = 1_000;
-
-/// Members of the index that one page looks at: what is gone makes a page shorter, not longer.
-const PAGE_LOOKS: usize = 20_000;
 
 /// What a batch was doing when it failed.
 const READING: &str = "reading entries";
 const WRITING: &str = "writing entries";
 const REMOVING: &str = "removing entries";
-
-/// The provider's name in cursors.
-const CURSOR: &str = "redis";
 
 #[async_trait]
 impl Batch for Bucket {
@@ -61,103 +56,128 @@ impl Batch for Bucket {
     }
 
     async fn keys(&self, request: PageRequest<'_>) -> Result<Page> {
-        const DOING: &str = "listing keys";
-        let PageRequest { prefix, cursor, limit, budget } = request;
-        let from = match cursor {
-            None => [b"[", prefix.as_bytes()].concat(),
-            Some(cursor) => {
-                let last = cursor::decode(CURSOR, &self.name, cursor)?;
-                if last.as_str() < prefix {
-                    [b"[", prefix.as_bytes()].concat()
-                } else {
-                    [b"(", last.as_bytes()].concat()
-                }
-            }
-        };
-        let to = after(prefix);
-        let page = |generation: u64, command: &mut Cmd| {
-            command.arg(2).arg(&*self.keys.generation).arg(self.keys.index(generation));
-            command.arg(generation).arg(self.keys.entries(generation)).arg(&from).arg(&to);
-            command.arg(limit).arg(budget).arg(PAGE_LOOKS);
-        };
-        let answer = self.script(DOING, Call::Write, &script::PAGE, page).await.map_err(as_read)?;
-        let mut answer = answer.into_iter();
-        let (Some(Value::Int(0)), Some(Value::Int(more)), Some(last)) = (answer.next(), answer.next(), answer.next())
-        else {
-            return Err(odd(DOING, Call::Read));
-        };
-        let last = text(DOING, last)?;
-        let keys = answer.map(|key| text(DOING, key)).collect::<Result<Vec<String>>>()?;
-        Ok(Page { keys, cursor: (more == 1).then(|| cursor::encode(CURSOR, &self.name, &last)) })
+        self.page(request).await
     }
 }
 
+/// What a group's part of a batch reads; `None` if it is over the budget.
+type Part = Option<Vec<Option<IncomingValue>>>;
+
 impl Bucket {
+    /// The places of keys in a batch, by the groups that they are in.
+    fn parts<K: AsRef<str>>(&self, keys: impl Iterator<Item = K>) -> Vec<(Group, Vec<usize>)> {
+        let mut parts: Vec<(Group, Vec<usize>)> = self.keys.groups().map(|group| (group, Vec::new())).collect();
+        for (at, key) in keys.enumerate() {
+            if let Some((_, places)) = parts.get_mut(self.keys.group(key.as_ref()).number()) {
+                places.push(at);
+            }
+        }
+        parts.retain(|(_, places)| !places.is_empty());
+        parts
+    }
+
     async fn get_many_here<K: AsRef<str> + Sync>(
         &self,
         keys: &[K],
         budget: usize,
     ) -> Result<Vec<Option<IncomingValue>>> {
+        let over = || Error::reply_limit(budget);
+        if !self.inner.namespace.is_spread() {
+            let all: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+            return self.read_part(Group::FIRST, &all, budget).await?.ok_or_else(over);
+        }
+        let parts = self.parts(keys.iter());
+        let some = |places: &[usize]| places.iter().filter_map(|at| keys.get(*at)).map(AsRef::as_ref).collect();
+        // All at once, each with its share of the budget; those with more than that one after another.
+        let share = budget / parts.len().max(1);
+        let read = parts.iter().map(|(group, places)| {
+            let keys: Vec<&str> = some(places);
+            async move { self.read_part(*group, &keys, share).await }
+        });
+        let mut found = try_join_all(read).await?;
+        let bytes = |part: &Part| part.iter().flatten().flatten().map(|value| value.len()).sum::<usize>();
+        let mut left = budget.checked_sub(found.iter().map(bytes).sum()).ok_or_else(over)?;
+        for (part, (group, places)) in found.iter_mut().zip(&parts).filter(|(part, _)| part.is_none()) {
+            *part = self.read_part(*group, &some(places), left).await?;
+            left = left.checked_sub(bytes(part)).filter(|_| part.is_some()).ok_or_else(over)?;
+        }
+        let mut all: Vec<Option<IncomingValue>> = vec![None; keys.len()];
+        for (values, (_, places)) in found.into_iter().flatten().zip(&parts) {
+            for (value, at) in values.into_iter().zip(places) {
+                if let Some(place) = all.get_mut(*at) {
+                    *place = value;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    async fn read_part(&self, group: Group, keys: &[&str], budget: usize) -> Result<Part> {
         // One script for all: it stops at the budget.
         let read = |generation: u64, command: &mut Cmd| {
-            command.arg(keys.len() + 1).arg(&*self.keys.generation);
+            command.arg(keys.len() + 1).arg(self.keys.generation(group));
             for key in keys {
-                command.arg(self.keys.entry(generation, key.as_ref()));
+                command.arg(self.keys.entry(generation, key));
             }
             command.arg(generation).arg(budget);
         };
-        let mut values = self.script(READING, Call::Read, &script::READ_MANY, read).await?.into_iter();
+        let mut values = self.script(READING, group, Call::Read, &script::READ_MANY, read).await?.into_iter();
         if values.next() != Some(Value::Int(0)) {
-            return Err(Error::reply_limit(budget));
+            return Ok(None);
         }
         let mut found = Vec::with_capacity(keys.len());
         for value in values {
             found.push(bytes(READING, value)?.map(|value| Bytes::from(value).into()));
         }
-        if found.len() == keys.len() { Ok(found) } else { Err(odd(READING, Call::Read)) }
+        if found.len() == keys.len() { Ok(Some(found)) } else { Err(odd(READING, Call::Read)) }
     }
 
     async fn set_many_here<K: AsRef<str> + Sync>(&self, entries: &[(K, Bytes)]) -> Result<()> {
-        let write = |generation: u64, commands: &mut Pipeline| {
-            for some in entries.chunks(CHUNK) {
-                commands.cmd("MSET");
-                for (key, value) in some {
-                    commands.arg(self.keys.entry(generation, key.as_ref())).arg(&**value);
+        let parts = self.parts(entries.iter().map(|(key, _)| key));
+        let write = parts.iter().map(|(group, places)| async move {
+            let write = |generation: u64, commands: &mut Pipeline| {
+                for some in places.chunks(CHUNK) {
+                    let entries = || some.iter().filter_map(|at| entries.get(*at));
+                    commands.cmd("MSET");
+                    for (key, value) in entries() {
+                        commands.arg(self.keys.entry(generation, key.as_ref())).arg(&**value);
+                    }
+                    self.list(*group, generation, entries().map(|(key, _)| key.as_ref()), commands);
                 }
-                self.list(generation, some.iter().map(|(key, _)| key.as_ref()), commands);
-            }
-        };
-        none_refused(WRITING, Call::Write, &self.transact(WRITING, Call::Write, write).await?)
+            };
+            none_refused(WRITING, Call::Write, &self.transact(WRITING, *group, Step::Create, write).await?)
+        });
+        together(join_all(write).await)
     }
 
     async fn delete_many_here<K: AsRef<str> + Sync>(&self, keys: &[K]) -> Result<()> {
-        let remove = |generation: u64, commands: &mut Pipeline| {
-            for some in keys.chunks(CHUNK) {
-                commands.cmd("UNLINK");
-                for key in some {
-                    commands.arg(self.keys.entry(generation, key.as_ref()));
+        let parts = self.parts(keys.iter());
+        let remove = parts.iter().map(|(group, places)| async move {
+            let remove = |generation: u64, commands: &mut Pipeline| {
+                for some in places.chunks(CHUNK) {
+                    let keys = || some.iter().filter_map(|at| keys.get(*at)).map(AsRef::as_ref);
+                    commands.cmd("UNLINK");
+                    for key in keys() {
+                        commands.arg(self.keys.entry(generation, key));
+                    }
+                    commands.cmd("ZREM").arg(self.keys.index(*group, generation));
+                    for key in keys() {
+                        commands.arg(key);
+                    }
                 }
-                commands.cmd("ZREM").arg(self.keys.index(generation));
-                for key in some {
-                    commands.arg(key.as_ref());
-                }
-            }
-        };
-        none_refused(REMOVING, Call::Write, &self.transact(REMOVING, Call::Write, remove).await?)
+            };
+            none_refused(REMOVING, Call::Write, &self.transact(REMOVING, *group, Step::Change, remove).await?)
+        });
+        together(join_all(remove).await)
     }
 }
 
-fn text(doing: &str, value: Value) -> Result<String> {
-    let bytes = bytes(doing, value)?.ok_or_else(|| odd(doing, Call::Read))?;
-    String::from_utf8(bytes).ok().ok_or_else(|| {
-        Error::new(ErrorKind::Corrupt, Effect::None, format!("{doing}: the index holds a key that is not UTF-8"))
-    })
-}
-
-/// A listing tidies the index up, so it is sent as a write; for the caller it is a read.
-fn as_read(error: Error) -> Error {
-    match error.effect() {
-        Effect::None => error,
-        Effect::Unknown => Error::new(error.kind(), Effect::None, error.to_string()),
+/// How a batch ended whose parts ended so: without effect only if none had one.
+fn together(parts: Vec<Result<()>>) -> Result<()> {
+    let has_effect = parts.iter().any(|part| part.as_ref().err().is_none_or(|error| error.effect() == Effect::Unknown));
+    match parts.into_iter().find_map(Result::err) {
+        None => Ok(()),
+        Some(error) if !has_effect || error.effect() == Effect::Unknown => Err(error),
+        Some(error) => Err(Error::new(error.kind(), Effect::Unknown, error.to_string())),
     }
 }

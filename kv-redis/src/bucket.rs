@@ -5,9 +5,11 @@ use bytes::Bytes;
 use kv_core::{Atomic, Cache, IncomingValue, ProviderBucket, ReadWrite, Result, Watch};
 use redis::{Pipeline, Value};
 
+use crate::call::{Step, bytes, none_refused};
 use crate::error::{Call, odd};
 use crate::large::LARGE_BYTES;
-use crate::store::{Bucket, bytes, none_refused};
+use crate::layout::Group;
+use crate::store::Bucket;
 
 impl ProviderBucket for Bucket {
     fn atomic(&self) -> Option<&dyn Atomic> {
@@ -57,11 +59,12 @@ impl ReadWrite for Bucket {
 
     async fn delete(&self, key: &str) -> Result<()> {
         const DOING: &str = "removing an entry";
+        let group = self.keys.group(key);
         let remove = |generation: u64, commands: &mut Pipeline| {
             commands.cmd("UNLINK").arg(self.keys.entry(generation, key));
-            commands.cmd("ZREM").arg(self.keys.index(generation)).arg(key);
+            commands.cmd("ZREM").arg(self.keys.index(group, generation)).arg(key);
         };
-        none_refused(DOING, Call::Write, &self.transact(DOING, Call::Write, remove).await?)
+        none_refused(DOING, Call::Write, &self.transact(DOING, group, Step::Change, remove).await?)
     }
 
     async fn exists(&self, key: &str) -> Result<bool> {
@@ -86,22 +89,31 @@ impl Bucket {
     }
 
     async fn create_here(&self, doing: &str, key: &str, value: &[u8], ttl: Option<u64>) -> Result<()> {
+        let group = self.keys.group(key);
         let write = |generation: u64, commands: &mut Pipeline| {
             let set = commands.cmd("SET").arg(self.keys.entry(generation, key)).arg(value);
             if let Some(millis) = ttl {
                 set.arg("PX").arg(millis);
             }
-            self.list(generation, [key], commands);
+            self.list(group, generation, [key], commands);
         };
-        none_refused(doing, Call::Write, &self.transact(doing, Call::Write, write).await?)
+        none_refused(doing, Call::Write, &self.transact(doing, group, Step::Create, write).await?)
     }
 
-    /// Adds keys to the bucket's index, and the bucket to the registry.
-    pub(crate) fn list<'k>(&self, generation: u64, keys: impl IntoIterator<Item = &'k str>, commands: &mut Pipeline) {
-        commands.cmd("ZADD").arg(self.keys.index(generation));
+    /// Adds keys of a group to its index, and the bucket to the registry where that can be one step.
+    pub(crate) fn list<'k>(
+        &self,
+        group: Group,
+        generation: u64,
+        keys: impl IntoIterator<Item = &'k str>,
+        commands: &mut Pipeline,
+    ) {
+        commands.cmd("ZADD").arg(self.keys.index(group, generation));
         for key in keys {
             commands.arg(0).arg(key);
         }
-        commands.cmd("ZADD").arg(&*self.keys.registry).arg(0).arg(&*self.keys.bucket);
+        if let Some(registry) = self.inner.registry_beside() {
+            commands.cmd("ZADD").arg(registry).arg(0).arg(self.keys.member(generation));
+        }
     }
 }

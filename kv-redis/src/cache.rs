@@ -48,7 +48,7 @@ impl Bucket {
             self.single(generation, key, command);
             command.arg(value).arg(ttl.map_or(0, millis));
         };
-        let answer = self.script(DOING, Call::Write, &script::FILL, fill).await?;
+        let answer = self.script(DOING, self.keys.group(key), Call::Write, &script::FILL, fill).await?;
         let stored = ended(DOING, answer)?;
         let found = match stored {
             None => None,

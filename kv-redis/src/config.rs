@@ -1,12 +1,12 @@
-//! How to reach a server.
+//! How to reach a server, or several.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kv_core::{Durability, Effect, Error, ErrorKind, Result, StoreUrl};
+use kv_core::{Durability, Result, StoreUrl};
 
-const DEFAULT_PORT: u16 = 6379;
+use crate::url;
 
 /// How long an answer may take. The driver's own default, 500 ms, is less than a server needs to write a snapshot.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,10 +17,29 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The namespace unless the URL gives another.
 const NAMESPACE: &str = "kv";
 
-/// Where the server listens.
+/// The name or address of a machine, and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Where the server listens, or how the one to ask is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// TCP, and TLS over it where `tls` is given.
+    /// One server over TCP, and TLS over it where `tls` is given.
     Tcp {
         /// Name or address.
         host: String,
@@ -29,11 +48,46 @@ pub enum Address {
         /// Whether the connection is encrypted, and how.
         tls: Option<Tls>,
     },
-    /// A socket in the file system.
+    /// One server's socket in the file system.
     Unix(PathBuf),
+    /// The primary that sentinels name, whichever it is at the time.
+    Sentinel {
+        /// The sentinels, of which one that answers is enough.
+        sentinels: Vec<Node>,
+        /// The name under which they watch the primary.
+        primary: String,
+        /// Whether connections are encrypted, those to the sentinels too, and how.
+        tls: Option<Tls>,
+    },
+    /// A cluster.
+    Cluster {
+        /// Some of its nodes, of which one that answers is enough.
+        nodes: Vec<Node>,
+        /// Whether connections are encrypted, and how.
+        tls: Option<Tls>,
+    },
 }
 
-/// How TLS is done: the server's name must be that of its certificate.
+impl Address {
+    /// Whether this is a cluster: then a bucket is spread over its nodes.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster { .. })
+    }
+
+    /// Whether the server may be another one later.
+    pub(crate) fn may_move(&self) -> bool {
+        matches!(self, Self::Sentinel { .. } | Self::Cluster { .. })
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Tcp { tls, .. } | Self::Sentinel { tls, .. } | Self::Cluster { tls, .. } => tls.as_ref(),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// How TLS is done: a server's name must be that of its certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// A file of the certificates (PEM) that may sign the server's, instead of the system's.
@@ -61,6 +115,16 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Who answers reads of single entries and `get_many`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// The primary.
+    #[default]
+    Primary,
+    /// A replica, where there is one: a read may give what was there a moment ago, also to who wrote since.
+    Replica,
+}
+
 /// How to reach a server, and a few choices. `Debug` shows neither user nor password (ERR-4).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
@@ -70,7 +134,11 @@ pub struct Config {
     pub user: Option<String>,
     /// The password.
     pub password: Option<Secret>,
-    /// The database's number.
+    /// The ACL user at the sentinels.
+    pub sentinel_user: Option<String>,
+    /// The password at the sentinels; none without.
+    pub sentinel_password: Option<Secret>,
+    /// The database's number; a cluster has 0 only.
     pub database: u32,
     /// What every key begins with, so that several stores share a server.
     pub namespace: String,
@@ -80,6 +148,10 @@ pub struct Config {
     pub timeout: Duration,
     /// What the server is set to, so what an acknowledged write survives (DUR-1). Nobody checks it.
     pub durability: Durability,
+    /// Who answers reads.
+    pub reads: Reads,
+    /// Replicas that must have a write before it is acknowledged.
+    pub wait_replicas: u32,
 }
 
 impl Config {
@@ -90,72 +162,38 @@ impl Config {
             address,
             user: None,
             password: None,
+            sentinel_user: None,
+            sentinel_password: None,
             database: 0,
             namespace: NAMESPACE.to_owned(),
             connect_timeout: CONNECT_TIMEOUT,
             timeout: REPLY_TIMEOUT,
             durability: Durability::Volatile,
+            reads: Reads::Primary,
+            wait_replicas: 0,
         }
     }
 
-    /// Reads `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `rediss://…` for TLS, or `unix:SOCKET`, with options.
+    /// Reads `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `unix:SOCKET`, `redis+sentinel://HOST:PORT,…/NAME` or
+    /// `redis+cluster://HOST:PORT,…`, with options; `rediss` instead of `redis` is TLS.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a URL without a host or socket, for an unknown option and an
-    /// option's value that it does not take; [`AccessDenied`](ErrorKind::AccessDenied) and others for a password that can't
-    /// be read from where the URL says.
+    /// [`InvalidArgument`](kv_core::ErrorKind::InvalidArgument) for a URL without a host or socket, for an unknown option
+    /// and an option's value that it does not take; [`AccessDenied`](kv_core::ErrorKind::AccessDenied) and others for a
+    /// password that can't be read from where the URL says.
     pub fn from_url(url: &StoreUrl) -> Result<Self> {
-        let mut options = url.options()?;
-        let scheme = url.scheme();
-        let ca = if scheme == "rediss" { options.take("ca").map(PathBuf::from) } else { None };
-        let address = match (scheme, url.hosts()) {
-            ("unix", None) if !url.path().is_empty() => Address::Unix(url.path().into()),
-            ("unix", _) => return Err(Error::invalid("the unix URL names no socket; write unix:/run/redis.sock")),
-            (_, Some(hosts)) if !hosts.is_empty() => {
-                let (host, port) = host_and_port(hosts)?;
-                Address::Tcp { host, port, tls: (scheme == "rediss").then_some(Tls { ca }) }
-            }
-            _ => {
-                return Err(Error::invalid(format!("the {scheme} URL names no host; write {scheme}://localhost:6379")));
-            }
-        };
-        let mut config = Self::new(address);
-        config.user = url.user().map(str::to_owned);
-        let file = options.take("password_file");
-        let variable = options.take("password_env");
-        config.password = password(url.password(), file, variable)?;
-        if config.user.is_some() && config.password.is_none() {
-            return Err(Error::invalid(format!(
-                "the {scheme} URL gives a user but no password; add one, or password_file="
-            )));
-        }
-        config.database = match (&config.address, url.path()) {
-            (Address::Unix(_), _) => options.take_number("database", 0, u32::MAX)?.unwrap_or(0),
-            (_, "") => 0,
-            (_, path) => path.parse().ok().ok_or_else(|| {
-                Error::invalid(format!(
-                    "the path of the {scheme} URL is the number of a database, as in {scheme}://host/0"
-                ))
-            })?,
-        };
-        let durability =
-            [("volatile", Durability::Volatile), ("process", Durability::Process), ("power", Durability::Power)];
-        config.durability = options.take_word("durability", &durability)?.unwrap_or(config.durability);
-        config.namespace = options.take("namespace").unwrap_or(config.namespace);
-        let millis = |found: Option<u64>, otherwise| found.map_or(otherwise, Duration::from_millis);
-        config.timeout = millis(options.take_number("timeout_ms", 1, 3_600_000)?, config.timeout);
-        config.connect_timeout =
-            millis(options.take_number("connect_timeout_ms", 1, 3_600_000)?, config.connect_timeout);
-        options.finish()?;
-        Ok(config)
+        url::parse(url)
     }
 
     /// The address for people, without secrets.
     pub(crate) fn place(&self) -> String {
+        let list = |nodes: &[Node]| nodes.iter().map(Node::to_string).collect::<Vec<_>>().join(", ");
         match &self.address {
-            Address::Tcp { host, port, .. } => format!("{host}:{port}"),
+            Address::Tcp { host, port, .. } => Node { host: host.clone(), port: *port }.to_string(),
             Address::Unix(path) => path.display().to_string(),
+            Address::Sentinel { sentinels, primary, .. } => format!("{primary} by the sentinels {}", list(sentinels)),
+            Address::Cluster { nodes, .. } => format!("the cluster of {}", list(nodes)),
         }
     }
 }
@@ -169,95 +207,8 @@ impl fmt::Debug for Config {
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("durability", &self.durability)
+            .field("reads", &self.reads)
+            .field("wait_replicas", &self.wait_replicas)
             .finish_non_exhaustive()
-    }
-}
-
-fn host_and_port(hosts: &str) -> Result<(String, u16)> {
-    let bad = || Error::invalid("the URL's host is written as host, host:port or [IPv6 address]:port");
-    let (host, port) = match hosts.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or_else(bad)?;
-            (host, port.strip_prefix(':').or((port.is_empty()).then_some("")).ok_or_else(bad)?)
-        }
-        None => hosts.split_once(':').unwrap_or((hosts, "")),
-    };
-    let port = if port.is_empty() { DEFAULT_PORT } else { port.parse().ok().ok_or_else(bad)? };
-    if host.is_empty() || host.contains(',') {
-        return Err(bad());
-    }
-    Ok((host.to_owned(), port))
-}
-
-/// The password from the one place that gives it.
-fn password(in_url: Option<&str>, file: Option<String>, variable: Option<String>) -> Result<Option<Secret>> {
-    match (in_url, file, variable) {
-        (None, None, None) => Ok(None),
-        (Some(password), None, None) => Ok(Some(Secret::new(password))),
-        (None, Some(file), None) => match std::fs::read_to_string(&file) {
-            Ok(text) => Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n'])))),
-            Err(cause) => {
-                let kind = match cause.kind() {
-                    std::io::ErrorKind::PermissionDenied => ErrorKind::AccessDenied,
-                    _ => ErrorKind::InvalidArgument,
-                };
-                Err(Error::new(kind, Effect::None, "the file that password_file names can't be read")
-                    .with_source(cause))
-            }
-        },
-        (None, None, Some(variable)) => match std::env::var(&variable) {
-            Ok(text) => Ok(Some(Secret::new(text))),
-            Err(_) => Err(Error::invalid("the environment has no variable of the name that password_env gives")),
-        },
-        _ => Err(Error::invalid("give the password once: in the URL, by password_file or by password_env")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(url: &str) -> Result<Config> {
-        Config::from_url(&url.parse()?)
-    }
-
-    #[test]
-    fn a_url_gives_each_option() {
-        let tcp = |host: &str, port, tls| Address::Tcp { host: host.to_owned(), port, tls };
-        assert_eq!(config("redis://h").unwrap(), Config::new(tcp("h", 6379, None)));
-        assert_eq!(config("redis://[::1]:7/").unwrap().address, tcp("::1", 7, None));
-        let ca = Tls { ca: Some("/ca.pem".into()) };
-        assert_eq!(config("rediss://h:1?ca=/ca.pem").unwrap().address, tcp("h", 1, Some(ca)));
-        let unix = config("unix:/run/r.sock?database=3&namespace=a:b").unwrap();
-        assert_eq!((unix.address, unix.database), (Address::Unix("/run/r.sock".into()), 3));
-        assert_eq!(unix.namespace, "a:b");
-        let all = config("redis://me:p%40ss@h/2?timeout_ms=5&connect_timeout_ms=6&durability=power").unwrap();
-        assert_eq!((all.user.as_deref(), all.password.as_ref().map(Secret::reveal)), (Some("me"), Some("p@ss")));
-        assert_eq!((all.database, all.durability), (2, Durability::Power));
-        assert_eq!((all.timeout.as_millis(), all.connect_timeout.as_millis()), (5, 6));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_and_no_secret_shown() {
-        for (url, text) in [
-            ("redis:", "names no host"),
-            ("redis://", "names no host"),
-            ("redis://h:port", "host:port"),
-            ("redis://a,b", "host:port"),
-            ("redis://h/zero", "number of a database"),
-            ("unix:", "names no socket"),
-            ("redis://h?ca=x", "unknown option"),
-            ("redis://h?timeout=1", "did you mean timeout_ms?"),
-            ("redis://alice@h", "no password"),
-            ("redis://:geheim@h?password_env=X", "give the password once"),
-            ("redis://h?password_env=KV_NO_SUCH_VARIABLE", "no variable"),
-            ("redis://h?password_file=/no/such/file", "can't be read"),
-        ] {
-            let error = config(url).unwrap_err();
-            assert!(error.to_string().contains(text), "{error}");
-            assert!(!format!("{error:?}").contains("geheim"));
-        }
-        let shown = format!("{:?}", config("redis://alice:geheim@h").unwrap());
-        assert!(!shown.contains("geheim") && !shown.contains("alice"));
     }
 }

@@ -1,16 +1,19 @@
 //! How the driver is set up: what a [`Config`] means to it. Its own defaults are for a program at a desk: answers within
 //! 500 ms, 50 calls queued, Nagle's delays.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kv_core::{Effect, Error, ErrorKind, Result};
+use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
-    TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo, RedisConnectionInfo,
+    RedisResult, TlsCertificates,
 };
 
-use crate::config::{Address, Config};
+use crate::config::{Config, Node, Secret};
 use crate::error::unreachable;
 
 /// Calls that may wait for the driver to write them, before further ones wait as futures.
@@ -21,47 +24,106 @@ const QUEUED_CALLS: usize = 1_024;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The settings of each connection.
-pub(crate) fn settings(config: &Config) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(config.connect_timeout))
-        .set_response_timeout(Some(config.timeout))
-        .set_pipeline_buffer_size(QUEUED_CALLS)
+/// What a connection leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Target {
+    Node(Node),
+    Unix(PathBuf),
 }
 
-/// What makes connections. Connects to nothing.
-pub(crate) fn client(config: &Config) -> Result<Client> {
-    let invalid = |cause| unreachable(&config.place(), cause);
-    let (address, certificates) = match &config.address {
-        Address::Tcp { host, port, tls: None } => (ConnectionAddr::Tcp(host.clone(), *port), None),
-        Address::Tcp { host, port, tls: Some(tls) } => {
-            let root_cert = tls.ca.as_ref().map(std::fs::read).transpose().map_err(|cause| {
-                Error::new(ErrorKind::InvalidArgument, Effect::None, "the file that ca names can't be read")
-                    .with_source(cause)
-            })?;
-            let address = ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None };
-            (address, Some(TlsCertificates { client_tls: None, root_cert }))
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(node) => node.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
         }
-        Address::Unix(path) => (ConnectionAddr::Unix(path.clone()), None),
-    };
-    let mut settings = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_skip_set_lib_name()
-        .set_db(i64::from(config.database));
-    if let Some(user) = &config.user {
-        settings = settings.set_username(user);
     }
-    if let Some(password) = &config.password {
-        settings = settings.set_password(password.reveal());
+}
+
+/// As whom to connect, and to which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Server,
+    Sentinel,
+}
+
+/// What makes connections.
+pub(crate) struct Dialer {
+    config: Config,
+    /// The certificates that may sign the server's, where the configuration names a file of them.
+    root: Option<Vec<u8>>,
+}
+
+impl Dialer {
+    /// Connects to nothing.
+    pub(crate) fn new(config: Config) -> Result<Self> {
+        let ca = config.address.tls().and_then(|tls| tls.ca.as_ref());
+        let root = ca.map(std::fs::read).transpose().map_err(|cause| {
+            Error::new(ErrorKind::InvalidArgument, Effect::None, "the file that ca names can't be read")
+                .with_source(cause)
+        })?;
+        Ok(Self { config, root })
     }
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
-    #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(USER_TIMEOUT);
-    let info = address.into_connection_info().map_err(invalid)?.set_redis_settings(settings).set_tcp_settings(tcp);
-    match certificates {
-        Some(certificates) => Client::build_with_tls(info, certificates).map_err(invalid),
-        None => Client::open(info).map_err(invalid),
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Makes a connection; what the server tells of its own accord goes to `hear`.
+    pub(crate) async fn dial(
+        &self,
+        target: &Target,
+        role: Role,
+        hear: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<MultiplexedConnection> {
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.config.connect_timeout))
+            .set_response_timeout(Some(self.config.timeout))
+            .set_pipeline_buffer_size(QUEUED_CALLS)
+            .set_push_sender(move |message| {
+                hear(message);
+                Ok::<(), ()>(())
+            });
+        let unreachable = |cause| unreachable(&target.to_string(), cause);
+        let client = self.client(target, role).map_err(unreachable)?;
+        client.get_multiplexed_async_connection_with_config(&settings).await.map_err(unreachable)
+    }
+
+    fn client(&self, target: &Target, role: Role) -> RedisResult<Client> {
+        let tls = self.config.address.tls();
+        let address = match (target, tls) {
+            (Target::Node(Node { host, port }), None) => ConnectionAddr::Tcp(host.clone(), *port),
+            (Target::Node(Node { host, port }), Some(_)) => {
+                ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+            }
+            (Target::Unix(path), _) => ConnectionAddr::Unix(path.clone()),
+        };
+        let mut settings = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
+        let (user, password) = match role {
+            Role::Server => (&self.config.user, &self.config.password),
+            Role::Sentinel => (&self.config.sentinel_user, &self.config.sentinel_password),
+        };
+        if role == Role::Server {
+            settings = settings.set_db(i64::from(self.config.database));
+        }
+        if let Some(user) = user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = password {
+            settings = settings.set_password(Secret::reveal(password));
+        }
+        let tcp = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(USER_TIMEOUT);
+        let info = address.into_connection_info()?.set_redis_settings(settings).set_tcp_settings(tcp);
+        match tls {
+            Some(_) => {
+                let root_cert = self.root.clone();
+                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
+            }
+            None => Client::open(info),
+        }
     }
 }

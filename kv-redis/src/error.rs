@@ -114,6 +114,12 @@ fn word(code: &str) -> &str {
     if code.bytes().all(|byte| byte.is_ascii_uppercase()) { code } else { "an error of its own" }
 }
 
+/// The error of a write that too few replicas have. The primary has it.
+pub(crate) fn too_few(doing: &str, got: i64, wanted: u32) -> Error {
+    let text = format!("{doing}: it was done, but only {got} of {wanted} replicas have it in time (wait_replicas)");
+    Error::new(ErrorKind::Timeout, Effect::Unknown, text)
+}
+
 /// A closed store (BKT-5).
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, Effect::None, "the store is closed; open it again").not_retryable()

@@ -6,9 +6,13 @@
 //! any. A read compares the *epoch* in which it was sent with the one in which its answer is looked at; if they differ it
 //! asks for the number, and reads again if that is another. A write has the number read beside it: it can't be repeated on
 //! suspicion (ERR-6).
+//!
+//! In a cluster each group of a bucket notes the generation for itself, on its own node, and the first group counts. A drop
+//! counts there and then raises the others; [`Newest`] has a store go by the highest number that it has seen of a bucket, so
+//! that the drop is one step for it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -24,6 +28,9 @@ pub(crate) struct Generation {
     /// For those who change it. Readers take nothing: what they read is of this epoch or of a later one, and then the
     /// epoch that they read first is not that of their answer.
     changing: Mutex<()>,
+    /// Whether the key that holds it is there. In a cluster it has to be before writes that touch several keys: while a
+    /// slot is being moved, those with an absent key among them have to wait.
+    is_made: AtomicBool,
 }
 
 impl Generation {
@@ -45,6 +52,14 @@ impl Generation {
         }
     }
 
+    pub(crate) fn is_made(&self) -> bool {
+        self.is_made.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_made(&self) {
+        self.is_made.store(true, Ordering::Relaxed);
+    }
+
     /// The number that was known in an epoch proved wrong, and nobody told: it has to be asked for.
     pub(crate) fn correct(&self, epoch: u64) {
         if self.epoch() == epoch {
@@ -55,6 +70,7 @@ impl Generation {
     fn forget(&self) {
         let _changing = self.changing.lock();
         self.number.store(0, Ordering::Release);
+        self.is_made.store(false, Ordering::Relaxed);
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -67,16 +83,16 @@ pub(crate) struct Generations {
 
 impl Generations {
     /// The generation that `key` holds; the same for all who ask.
-    pub(crate) fn of(&self, key: &str) -> Arc<Generation> {
+    pub(crate) fn of(&self, key: &[u8]) -> Arc<Generation> {
         let mut known = self.known.lock();
-        if let Some(found) = known.get(key.as_bytes()).and_then(Weak::upgrade) {
+        if let Some(found) = known.get(key).and_then(Weak::upgrade) {
             return found;
         }
         if known.len() == known.capacity() {
             known.retain(|_, generation| generation.strong_count() > 0);
         }
         let made = Arc::new(Generation::default());
-        known.insert(key.as_bytes().into(), Arc::downgrade(&made));
+        known.insert(key.into(), Arc::downgrade(&made));
         made
     }
 
@@ -103,6 +119,22 @@ impl Generations {
     }
 }
 
+/// The highest generation of a bucket that a store has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Newest(AtomicU64);
+
+impl Newest {
+    /// The number; `None` before any was seen.
+    pub(crate) fn get(&self) -> Option<u64> {
+        self.0.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// Takes in a number, and gives the highest.
+    pub(crate) fn see(&self, number: u64) -> u64 {
+        self.0.fetch_max(number + 1, Ordering::AcqRel).saturating_sub(1).max(number)
+    }
+}
+
 /// The number that a generation's key holds.
 pub(crate) fn number(value: &Value) -> Option<u64> {
     match value {
@@ -125,7 +157,7 @@ mod tests {
     #[test]
     fn a_message_ends_the_epoch_of_its_bucket_only() {
         let generations = Generations::default();
-        let (one, other) = (generations.of("1"), generations.of("2"));
+        let (one, other) = (generations.of(b"1"), generations.of(b"2"));
         one.learn(0, 7);
         other.learn(0, 8);
         generations.hear(&changed("1"));
@@ -141,7 +173,7 @@ mod tests {
     fn generations_of_dropped_buckets_are_not_kept() {
         let generations = Generations::default();
         for n in 0..10_000 {
-            generations.of(&n.to_string());
+            generations.of(n.to_string().as_bytes());
         }
         assert!(generations.known.lock().len() < 100);
     }

@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{Guard, GuardSwap, IncomingValue, Result};
-use redis::{Pipeline, Value};
+use redis::{Pipeline, ServerError, Value};
 
+use crate::call::{bytes, none_refused, not_executed};
 use crate::connection::Watching;
-use crate::error::{Call, lost, odd};
+use crate::error::{Call, lost, odd, too_few};
 use crate::generation::number;
-use crate::store::{Bucket, bytes, none_refused, not_executed};
+use crate::redirect::Chase;
+use crate::store::Bucket;
 
 const TAKING: &str = "taking a guard";
 const SWAPPING: &str = "swapping an entry";
@@ -38,9 +40,11 @@ impl Drop for Lease {
 
 impl KeyGuard {
     pub(crate) async fn take(bucket: &Bucket, key: &str) -> Result<Self> {
+        let (group, links) = (bucket.keys.group(key), &bucket.inner.links);
+        let mut chase = Chase::default();
         loop {
-            let (here, epoch, generation) = bucket.generation().await?;
-            let (connection, is_idle) = bucket.inner.links.watching().await?;
+            let (way, epoch, generation) = bucket.generation(group, Call::Write, &mut chase).await?;
+            let (connection, is_idle) = links.watching(&way.writes.live.target).await?;
             let mut commands = redis::pipe();
             // What the connection watched for the guard before.
             commands.cmd("UNWATCH");
@@ -49,23 +53,30 @@ impl KeyGuard {
                 Ok(answers) => answers,
                 // It was lost while it was idle.
                 Err(cause) if is_idle && !cause.is_timeout() => continue,
-                Err(cause) => return Err(lost(TAKING, Call::Read, cause)),
+                Err(cause) => {
+                    links.suspect();
+                    return Err(lost(TAKING, Call::Read, cause));
+                }
             };
+            if let Some(redirect) = links.any_redirect(&way.writes.live.target, &answers) {
+                links.follow(redirect, TAKING, &mut chase).await?;
+                continue;
+            }
             let lease = Lease { bucket: bucket.clone(), connection: Some(connection) };
             let (found, current) = seen(TAKING, answers)?;
             if found == generation {
                 return Ok(Self { bucket: bucket.clone(), key: key.into(), generation, lease, current });
             }
-            here.generation.correct(epoch);
+            way.writes.generation.correct(epoch);
         }
     }
 }
 
 /// Begins to watch, and reads.
 fn look(bucket: &Bucket, generation: u64, key: &str, commands: &mut Pipeline) {
-    let physical = bucket.keys.entry(generation, key);
-    commands.cmd("WATCH").arg(&*bucket.keys.generation).arg(&physical);
-    commands.cmd("GET").arg(&*bucket.keys.generation);
+    let (physical, noted) = (bucket.keys.entry(generation, key), bucket.keys.generation(bucket.keys.group(key)));
+    commands.cmd("WATCH").arg(&noted).arg(&physical);
+    commands.cmd("GET").arg(&noted);
     commands.cmd("GET").arg(&physical);
 }
 
@@ -105,28 +116,62 @@ impl KeyGuard {
             drop(lease);
             return Ok(Some(Self::take(&bucket, &key).await?));
         };
+        let (group, links) = (bucket.keys.group(&key), &bucket.inner.links);
+        bucket.register(generation).await?;
         let mut commands = redis::pipe();
         commands.cmd("MULTI");
         commands.cmd("SET").arg(bucket.keys.entry(generation, &key)).arg(&*value);
-        bucket.list(generation, [&*key], &mut commands);
+        bucket.list(group, generation, [&*key], &mut commands);
         commands.cmd("EXEC");
         let until = commands.len();
+        let wanted = links.config().wait_replicas;
+        if wanted > 0 {
+            commands.add_command(links.wait());
+        }
         // At once, so that the outcome and the value that won come back together.
         look(&bucket, generation, &key, &mut commands);
-        let mut answers = connection.send(&commands).await.map_err(|cause| lost(SWAPPING, Call::Write, cause))?;
+        let mut answers = connection.send(&commands).await.map_err(|cause| {
+            links.suspect();
+            lost(SWAPPING, Call::Write, cause)
+        })?;
         bucket.large.note(&key, value.len());
-        let after = answers.split_off(until.min(answers.len()));
+        let mut after = answers.split_off(until.min(answers.len()));
+        let waited = (wanted > 0 && !after.is_empty()).then(|| after.remove(0));
         match answers.pop() {
-            Some(Value::Array(done)) => none_refused(SWAPPING, Call::Write, &done).map(|()| None),
-            Some(Value::Nil) => match seen(SWAPPING, after)? {
-                (found, current) if found == generation => Ok(Some(Self { bucket, key, generation, lease, current })),
+            Some(Value::Array(done)) => {
+                none_refused(SWAPPING, Call::Write, &done)?;
+                match waited {
+                    Some(Value::Int(got)) if got < i64::from(wanted) => Err(too_few(SWAPPING, got, wanted)),
+                    _ => Ok(None),
+                }
+            }
+            Some(Value::Nil) => match seen(SWAPPING, after) {
+                Ok((found, current)) if found == generation => {
+                    Ok(Some(Self { bucket, key, generation, lease, current }))
+                }
                 _ => {
                     drop(lease);
                     Ok(Some(Self::take(&bucket, &key).await?))
                 }
             },
-            Some(Value::ServerError(of_exec)) => Err(not_executed(SWAPPING, Call::Write, &answers, &of_exec)),
+            Some(Value::ServerError(of_exec)) => {
+                let target = &connection.target;
+                let is_moved = links.any_redirect(target, &answers).is_some() || is_replica(&of_exec, &answers);
+                if is_moved {
+                    // Another is the primary, so the guard is lost.
+                    links.suspect();
+                    drop(lease);
+                    return Ok(Some(Self::take(&bucket, &key).await?));
+                }
+                Err(not_executed(SWAPPING, Call::Write, &answers, &of_exec))
+            }
             _ => Err(odd(SWAPPING, Call::Write)),
         }
     }
+}
+
+/// Whether a transaction was refused because its server has become a replica.
+fn is_replica(of_exec: &ServerError, answers: &[Value]) -> bool {
+    let is = |error: &ServerError| error.code() == "READONLY";
+    is(of_exec) || answers.iter().any(|answer| matches!(answer, Value::ServerError(error) if is(error)))
 }

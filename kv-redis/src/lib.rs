@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod atomic;
+mod attempt;
 mod background;
 mod batch;
 mod bucket;
+mod buckets;
 mod cache;
+mod call;
 mod config;
 mod connection;
 mod driver;
@@ -13,12 +16,16 @@ mod generation;
 mod guard;
 mod large;
 mod layout;
+mod links;
+mod page;
 mod provider;
+mod redirect;
 mod script;
-mod session;
 mod store;
 mod sweep;
+mod topology;
+mod url;
 mod watch;
 
-pub use config::{Address, Config, Secret, Tls};
+pub use config::{Address, Config, Node, Reads, Secret, Tls};
 pub use provider::{Provider, declared, open_url};

@@ -4,37 +4,30 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kv_core::{
-    Batches, Consistency, Declared, Durability, Effect, Error, ErrorKind, ProviderBucket, Result, Store, StoreUrl,
-    Watching,
-};
-use redis::Value;
+use kv_core::{Batches, Consistency, Declared, ProviderBucket, Result, Store, StoreUrl, Watching};
 
-use crate::config::Config;
-use crate::connection::Links;
-use crate::error::{Call, odd};
-use crate::layout::unescape;
-use crate::script;
-use crate::store::{Bucket, Inner, bytes};
-use crate::sweep;
+use crate::config::{Config, Reads};
+use crate::driver::Target;
+use crate::error::Call;
+use crate::links::{Links, fact, info};
+use crate::store::{Bucket, Inner};
 
-/// Buckets that one step of listing them looks at.
-const BUCKETS_AT_ONCE: usize = 100;
-
-/// Entries that one step looks at, for buckets whose entries have expired.
-const LOOKS_AT_ONCE: usize = 5_000;
-
-/// What this provider declares with what the server is set to (contract, section 2).
+/// What this provider declares with a configuration (contract, section 2).
 #[must_use]
-pub fn declared(durability: Durability) -> Declared {
+pub fn declared(config: &Config) -> Declared {
     Declared {
         engine: "redis".to_owned(),
         atomic: true,
         cache: true,
         watch: Some(Watching::Latest),
-        consistency: Consistency::LinearizablePerKey,
-        batches: Batches::Atomic,
-        durability,
+        consistency: match (config.reads, config.address.may_move()) {
+            (Reads::Replica, _) => Consistency::Eventual,
+            // What a failover loses was seen before.
+            (Reads::Primary, true) => Consistency::ReadYourWrites,
+            (Reads::Primary, false) => Consistency::LinearizablePerKey,
+        },
+        batches: if config.address.is_cluster() { Batches::PerKey } else { Batches::Atomic },
+        durability: config.durability,
         exclusive: false,
     }
 }
@@ -69,7 +62,7 @@ impl Provider {
 #[async_trait]
 impl kv_core::Provider for Provider {
     fn declared(&self) -> Declared {
-        declared(self.inner.links.config().durability)
+        declared(self.inner.links.config())
     }
 
     async fn open_bucket(&self, name: &str) -> Result<Arc<dyn ProviderBucket>> {
@@ -78,51 +71,11 @@ impl kv_core::Provider for Provider {
     }
 
     async fn buckets(&self) -> Result<Vec<String>> {
-        const DOING: &str = "listing buckets";
-        let namespace = &self.inner.namespace;
-        let (mut found, mut from) = (Vec::new(), b"-".to_vec());
-        loop {
-            let live = self.inner.here().await?;
-            let answer = script::run(&live, DOING, Call::Read, &script::BUCKETS, |command| {
-                command.arg(1).arg(namespace.registry()).arg(&from).arg(BUCKETS_AT_ONCE);
-                command.arg(namespace.kind('g')).arg(namespace.kind('i')).arg(namespace.kind('e'));
-                command.arg(LOOKS_AT_ONCE);
-            });
-            let Value::Array(answer) = answer.await? else { return Err(odd(DOING, Call::Read)) };
-            let mut answer = answer.into_iter();
-            let (Some(Value::Int(more)), Some(last)) = (answer.next(), answer.next()) else {
-                return Err(odd(DOING, Call::Read));
-            };
-            for name in answer {
-                let name = bytes(DOING, name)?.and_then(|name| unescape(&name));
-                found.push(name.ok_or_else(|| {
-                    let text = format!("{DOING}: the registry of buckets holds what is no bucket's name");
-                    Error::new(ErrorKind::Corrupt, Effect::None, text)
-                })?);
-            }
-            if more == 0 {
-                return Ok(found);
-            }
-            // The step may have looked at expired entries only, and goes on with them then.
-            if let Some(last) = bytes(DOING, last)? {
-                from = [b"(", last.as_slice()].concat();
-            }
-        }
+        self.inner.buckets().await
     }
 
     async fn drop_bucket(&self, name: &str) -> Result<()> {
-        const DOING: &str = "dropping a bucket";
-        let namespace = &self.inner.namespace;
-        let keys = namespace.bucket(name);
-        let live = self.inner.here().await?;
-        let answer = script::run(&live, DOING, Call::Write, &script::DROP, |command| {
-            command.arg(3).arg(&*keys.generation).arg(&*keys.registry).arg(&*keys.trash);
-            command.arg(&*keys.bucket).arg(format!("{}{}:", namespace.kind('i'), keys.bucket));
-        });
-        if answer.await? == Value::Int(1) {
-            sweep::start(&self.inner);
-        }
-        Ok(())
+        self.inner.drop_bucket(name).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -135,23 +88,21 @@ impl kv_core::Provider for Provider {
     async fn info(&self) -> Result<Vec<(&'static str, String)>> {
         const DOING: &str = "asking the server about itself";
         let config = self.inner.links.config();
-        let live = self.inner.here().await?;
-        let text = match live.call(DOING, Call::Read, &redis::cmd("INFO")).await? {
-            Value::VerbatimString { text, .. } => text,
-            value => String::from_utf8_lossy(&bytes(DOING, value)?.unwrap_or_default()).into_owned(),
-        };
-        let fact = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.unwrap_or("unknown").trim().to_owned()
-        };
-        Ok(vec![
-            ("engine", format!("redis {}", fact("redis_version"))),
+        let text = info(DOING, self.inner.one(0, DOING, Call::Read, redis::cmd("INFO")).await?)?;
+        let mut facts = vec![
+            ("engine", format!("redis {}", fact(&text, "redis_version"))),
             ("server", config.place()),
             ("namespace", config.namespace.clone()),
             ("durability", config.durability.as_str().to_owned()),
-            ("memory", fact("used_memory_human")),
-            ("clients", fact("connected_clients")),
-        ])
+            ("memory", fact(&text, "used_memory_human")),
+            ("clients", fact(&text, "connected_clients")),
+        ];
+        if config.address.may_move() {
+            let primaries = self.inner.links.topology.primaries();
+            let shown = primaries.iter().map(Target::to_string).collect::<Vec<_>>().join(", ");
+            facts.insert(2, ("primaries", shown));
+        }
+        Ok(facts)
     }
 }
 

@@ -1,13 +1,16 @@
 //! What has to be one step on the server and is more than one command. Each script begins by comparing the bucket's
 //! generation with the one that its keys are of, and does nothing where it is another.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use kv_core::{Effect, Error, Result};
 use redis::{Cmd, Value};
 
 use crate::connection::Live;
-use crate::error::{Call, refused};
+use crate::error::{Call, odd, refused};
+use crate::links::{Links, Sent};
+use crate::redirect::Chase;
+use crate::store::Inner;
 
 /// What scripts answer, as the first element, if the generation is another: then nothing ran.
 pub(crate) const STALE: i64 = -1;
@@ -25,10 +28,12 @@ macro_rules! script {
     };
 }
 
+// Reads do nothing where the generation is a later one: in a cluster a group may not have heard of a drop yet.
+
 // Keys: generation, entries. Arguments: number, budget. Answers 0 and the values, or 1 over the budget.
 script!(
     READ_MANY,
-    r"if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return {-1} end
+    r"if tonumber(redis.call('GET', KEYS[1]) or '0') > tonumber(ARGV[1]) then return {-1} end
 local left, out = tonumber(ARGV[2]), {0}
 for at = 2, #KEYS do
   local value = redis.call('GET', KEYS[at])
@@ -46,7 +51,7 @@ return out"
 // index.
 script!(
     PAGE,
-    r"if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return {-1} end
+    r"if tonumber(redis.call('GET', KEYS[1]) or '0') > tonumber(ARGV[1]) then return {-1} end
 local limit, bytes, looks = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local out, gone, used, more = {0, 0, ''}, {}, 0, 0
 local from = ARGV[3]
@@ -79,36 +84,27 @@ out[2] = more
 return out"
 );
 
-// Keys: registry. Arguments: least name, most names, then what generations, indices and entries begin with, most looks.
-// Answers whether there are more, the last name looked at, and the names of those that hold an entry. Others are taken
-// out.
+// Keys: generation, index, and the registry where it can be changed in the same step. Arguments: number, what entries begin
+// with, most looks, the registry's member. Answers 1 if there is an entry, 0 if there is none, 2 if more looks are needed.
+// What is gone is taken out of the index, and a generation that holds nothing out of the registry.
 script!(
-    BUCKETS,
-    r"local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, tonumber(ARGV[2]))
-local looks, out = tonumber(ARGV[6]), {0, false}
-for at, name in ipairs(names) do
-  if looks <= 0 then out[1] = 1 return out end
-  local number = redis.call('GET', ARGV[3] .. name) or '0'
-  local index = ARGV[4] .. name .. ':' .. number
-  local entries = ARGV[5] .. name .. ':' .. number .. ':'
-  local live = false
-  while not live do
-    local keys = redis.call('ZRANGE', index, 0, 99)
+    HOLDS,
+    r"local looks = tonumber(ARGV[3])
+if tonumber(redis.call('GET', KEYS[1]) or '0') <= tonumber(ARGV[1]) then
+  while true do
+    local keys, gone = redis.call('ZRANGE', KEYS[2], 0, 99), {}
     if #keys == 0 then break end
-    local gone = {}
     for _, key in ipairs(keys) do
-      looks = looks - 1
-      if redis.call('EXISTS', entries .. key) == 1 then live = true break end
+      if redis.call('EXISTS', ARGV[2] .. key) == 1 then return 1 end
       gone[#gone + 1] = key
     end
-    if #gone > 0 then redis.call('ZREM', index, unpack(gone)) end
-    if looks <= 0 and not live then out[1] = 1 return out end
+    redis.call('ZREM', KEYS[2], unpack(gone))
+    looks = looks - #gone
+    if looks <= 0 then return 2 end
   end
-  if live then out[#out + 1] = name else redis.pcall('ZREM', KEYS[1], name) end
-  out[2] = name
 end
-if #names == tonumber(ARGV[2]) then out[1] = 1 end
-return out"
+if KEYS[3] then redis.call('ZREM', KEYS[3], ARGV[4]) end
+return 0"
 );
 
 // Keys: generation, registry, trash. Arguments: bucket, what indices begin with. Answers whether anything was dropped.
@@ -116,33 +112,62 @@ script!(
     DROP,
     r"local number = redis.call('GET', KEYS[1]) or '0'
 if redis.call('EXISTS', ARGV[2] .. number) == 0 then return 0 end
-redis.call('SADD', KEYS[3], ARGV[1] .. ':' .. number)
-redis.call('ZREM', KEYS[2], ARGV[1])
+local member = ARGV[1] .. ':' .. number
+redis.call('SADD', KEYS[3], member)
+redis.call('ZREM', KEYS[2], member)
 redis.call('INCR', KEYS[1])
 return 1"
 );
 
-// Keys: trash. Arguments: what indices, entries and generations begin with, most entries. Answers whether there may be more.
-// A drop that was refused half-way notes a generation that lives: that is no garbage.
+// Keys: generation. Arguments: number. Counts the generation up, beyond that number too; answers the new one.
+script!(
+    COUNT,
+    r"local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
+redis.call('SET', KEYS[1], string.format('%.0f', number))
+return number"
+);
+
+// Keys: generation. Arguments: number. Raises the generation to that number; answers what it was, -1 where it was not noted.
+script!(
+    RAISE,
+    r"local was = redis.call('GET', KEYS[1])
+if not was or tonumber(was) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+return tonumber(was or '-1')"
+);
+
+// Keys: generation, index. Arguments: the number that lives, the dropped number, what its entries begin with, most entries.
+// Answers whether there may be more, or -1 if it was not dropped. Tells the group of the drop where it has not heard.
 script!(
     SWEEP,
-    r"local garbage = redis.call('SRANDMEMBER', KEYS[1])
-if not garbage then return 0 end
-local bucket, number = string.match(garbage, '^(.*):(%d+)$')
-local lives = not bucket or (redis.call('GET', ARGV[3] .. bucket) or '0') == number
-local index, entries = ARGV[1] .. garbage, ARGV[2] .. garbage .. ':'
-local keys = lives and {} or redis.call('ZRANGE', index, 0, tonumber(ARGV[4]) - 1)
-if #keys == 0 then
-  redis.call('SREM', KEYS[1], garbage)
-  return 1
+    r"local number = tonumber(redis.call('GET', KEYS[1]) or '0')
+if number <= tonumber(ARGV[2]) then
+  if tonumber(ARGV[1]) <= tonumber(ARGV[2]) then return -1 end
+  redis.call('SET', KEYS[1], ARGV[1])
 end
-for _, key in ipairs(keys) do redis.call('UNLINK', entries .. key) end
-redis.call('ZREM', index, unpack(keys))
+local keys = redis.call('ZRANGE', KEYS[2], 0, tonumber(ARGV[4]) - 1)
+if #keys == 0 then return 0 end
+for _, key in ipairs(keys) do redis.call('UNLINK', ARGV[3] .. key) end
+redis.call('ZREM', KEYS[2], unpack(keys))
 return 1"
 );
 
-// Keys: generation, entry, index, registry. Arguments: number, key, bucket, expected or nothing for absence, new or
-// nothing for removal, each behind a 1 where it is given. Answers 0 if swapped, else 1 and what was found.
+// Keys: generation, index, and the registry where it can be changed in the same step. Arguments: number, what entries begin
+// with, the registry's member, keys. Adds those that are entries to the index; answers how many were not in it.
+script!(
+    INDEX,
+    r"if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return {-1} end
+local added = 0
+for at = 4, #ARGV do
+  if redis.call('EXISTS', ARGV[2] .. ARGV[at]) == 1 then
+    added = added + redis.call('ZADD', KEYS[2], 0, ARGV[at])
+  end
+end
+if KEYS[3] and added > 0 then redis.call('ZADD', KEYS[3], 0, ARGV[3]) end
+return {0, added}"
+);
+
+// Keys: generation, entry, index, and the registry where it can be changed in the same step. Arguments: number, key, the
+// registry's member, expected or nothing for absence, new or nothing for removal, each behind a 1 where it is given. Answers 0 if swapped, else 1 and what was found.
 script!(
     COMPARE_AND_SWAP,
     r"if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return {-1} end
@@ -152,7 +177,7 @@ if found ~= expected then return {1, found} end
 if ARGV[6] == '1' then
   redis.call('SET', KEYS[2], ARGV[7])
   redis.call('ZADD', KEYS[3], 0, ARGV[2])
-  redis.call('ZADD', KEYS[4], 0, ARGV[3])
+  if KEYS[4] then redis.call('ZADD', KEYS[4], 0, ARGV[3]) end
 elseif found then
   redis.call('DEL', KEYS[2])
   redis.call('ZREM', KEYS[3], ARGV[2])
@@ -160,7 +185,7 @@ end
 return {0}"
 );
 
-// Keys as above. Arguments: number, key, bucket, value, milliseconds or 0. Answers 0 if stored, else 1 and what was found.
+// Keys as above. Arguments: number, key, the registry's member, value, milliseconds or 0. Answers 0 if stored, else 1 and what was found.
 script!(
     FILL,
     r"if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return {-1} end
@@ -172,30 +197,59 @@ else
   redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[5])
 end
 redis.call('ZADD', KEYS[3], 0, ARGV[2])
-redis.call('ZADD', KEYS[4], 0, ARGV[3])
+if KEYS[4] then redis.call('ZADD', KEYS[4], 0, ARGV[3]) end
 return {0}"
 );
 
-/// A script's call. `fill` adds the number of keys, the keys and the arguments.
+/// A script's call. `fill` adds the number of keys, the keys and the arguments. `None` if nothing ran and the slot has to be
+/// looked up again.
 pub(crate) async fn run(
+    links: &Arc<Links>,
     live: &Live,
     doing: &str,
     call: Call,
     script: &Script,
     fill: impl Fn(&mut Cmd),
-) -> Result<Value> {
-    let mut by_hash = redis::cmd("EVALSHA");
-    by_hash.arg(script.hash.as_str());
-    fill(&mut by_hash);
-    match live.raw(doing, call, &by_hash).await? {
-        // The server was restarted or has another primary. Nothing ran.
-        Value::ServerError(error) if error.code() == "NOSCRIPT" => {
-            let mut whole = redis::cmd("EVAL");
-            whole.arg(script.code);
-            fill(&mut whole);
-            outcome(doing, call, live.raw(doing, call, &whole).await?)
+    chase: &mut Chase,
+) -> Result<Option<Value>> {
+    let mut text = None;
+    loop {
+        let mut command = match text {
+            None => redis::cmd("EVALSHA"),
+            Some(_) => redis::cmd("EVAL"),
+        };
+        command.arg(text.unwrap_or(script.hash.as_str()));
+        fill(&mut command);
+        let mut commands = redis::pipe();
+        commands.add_command(command);
+        let answer = match links.send(live, doing, call, &commands, chase).await? {
+            Sent::Answers(mut answers) | Sent::Asked(mut answers) => answers.pop(),
+            Sent::Elsewhere => return Ok(None),
+        };
+        match answer {
+            // The server was restarted or has another primary. Nothing ran.
+            Some(Value::ServerError(error)) if text.is_none() && error.code() == "NOSCRIPT" => text = Some(script.code),
+            Some(answer) => return outcome(doing, call, answer).map(Some),
+            None => return Err(odd(doing, call)),
         }
-        answer => outcome(doing, call, answer),
+    }
+}
+
+/// Runs a script on keys of one slot, at the primary that has it.
+pub(crate) async fn run_on(
+    inner: &Inner,
+    slot: u16,
+    doing: &str,
+    call: Call,
+    script: &Script,
+    fill: impl Fn(&mut Cmd),
+) -> Result<Value> {
+    let mut chase = Chase::default();
+    loop {
+        let live = inner.links.primary(slot, inner.lane(call)).await?;
+        if let Some(answer) = run(&inner.links, &live, doing, call, script, &fill, &mut chase).await? {
+            return Ok(answer);
+        }
     }
 }
 

@@ -1,67 +1,113 @@
-//! What all handles on a store share, and how calls on one bucket run.
+//! What all handles on a store share, and where the calls of a bucket go.
 
+use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use kv_core::local::Hub;
-use kv_core::{Effect, Error, ErrorKind, Result};
+use kv_core::{Effect, Error, Result};
 use parking_lot::Mutex;
-use redis::{Cmd, Pipeline, ServerError, Value};
+use redis::{Pipeline, Value};
 use tokio::runtime::Id;
 
+use crate::attempt::current;
 use crate::background::Background;
-use crate::connection::{Links, Live, current};
+use crate::config::Reads;
+use crate::connection::Live;
 use crate::error::{Call, odd, refused};
-use crate::generation::{Generation, number};
+use crate::generation::{Generation, Newest, number};
 use crate::large::Large;
-use crate::layout::{BucketKeys, Namespace};
-use crate::script::{self, STALE, Script};
-use crate::session::{Session, Sessions};
+use crate::layout::{BucketKeys, Group, Namespace, slot};
+use crate::links::{Lane, Links, Sent};
+use crate::redirect::Chase;
+use crate::script;
 use crate::sweep;
 use crate::watch::Feeds;
+
+/// Runtimes whose ways a bucket remembers: the caller's and the store's own, and some.
+const WAYS: usize = 4;
 
 /// A store, without its handles.
 pub(crate) struct Inner {
     pub(crate) links: Arc<Links>,
     pub(crate) namespace: Namespace,
+    pub(crate) registry: Box<str>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) feeds: Feeds,
     pub(crate) background: Background,
     /// Whether a task removes what dropped buckets left.
     pub(crate) is_sweeping: AtomicBool,
     /// Whether it was looked for what earlier processes left.
-    has_looked: AtomicBool,
+    pub(crate) has_looked: AtomicBool,
+    known: Mutex<HashMap<Box<str>, Weak<Known>>>,
+}
+
+/// What a store knows of a bucket, whichever handle learnt it.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) newest: Newest,
+    /// The generation, and the version of the topology, in which the registry has the bucket.
+    registered: Mutex<Option<(u64, u64)>>,
 }
 
 impl Inner {
     pub(crate) fn new(links: Links) -> Self {
-        let namespace = Namespace::new(&links.config().namespace);
+        let config = links.config();
+        let namespace = Namespace::new(&config.namespace, config.address.is_cluster());
         Self {
             links: Arc::new(links),
+            registry: namespace.registry().into(),
             namespace,
             hub: Arc::default(),
             feeds: Feeds::default(),
             background: Background::default(),
             is_sweeping: AtomicBool::new(false),
             has_looked: AtomicBool::new(false),
+            known: Mutex::default(),
         }
     }
 
-    /// The connection of the runtime that this is called on.
-    pub(crate) async fn here(self: &Arc<Self>) -> Result<Arc<Live>> {
-        let live = self.links.here().await?;
-        if !self.has_looked.load(Ordering::Relaxed) {
-            let mut look = redis::cmd("EXISTS");
-            look.arg(self.namespace.trash());
-            // Space, not truth: the next process looks again.
-            let found = live.call("looking for garbage", Call::Read, &look).await;
-            self.has_looked.store(true, Ordering::Relaxed);
-            if found.is_ok_and(|found| found == Value::Int(1)) {
-                sweep::start(self);
+    /// Sends commands on keys of one slot to the primary that has it, of which the last one carries the write if any.
+    pub(crate) async fn send(&self, slot: u16, doing: &str, call: Call, commands: &Pipeline) -> Result<Vec<Value>> {
+        let mut chase = Chase::default();
+        loop {
+            let lane = self.lane(call);
+            let live = self.links.primary(slot, lane).await?;
+            match self.links.send(&live, doing, call, commands, &mut chase).await? {
+                Sent::Answers(answers) | Sent::Asked(answers) => return Ok(answers),
+                Sent::Elsewhere => {}
             }
         }
-        Ok(live)
+    }
+
+    /// Sends one command on keys of one slot; a refusal is an error.
+    pub(crate) async fn one(&self, slot: u16, doing: &str, call: Call, command: redis::Cmd) -> Result<Value> {
+        let mut commands = redis::pipe();
+        commands.add_command(command);
+        match self.send(slot, doing, call, &commands).await?.pop() {
+            Some(Value::ServerError(error)) => Err(refused(doing, &error)),
+            Some(value) => Ok(value),
+            None => Err(odd(doing, call)),
+        }
+    }
+
+    pub(crate) fn lane(&self, call: Call) -> Lane {
+        if call == Call::Write && self.links.config().wait_replicas > 0 { Lane::Waiting } else { Lane::Usual }
+    }
+
+    /// What is known of a bucket; the same for all who ask.
+    pub(crate) fn known(&self, keys: &BucketKeys) -> Arc<Known> {
+        let mut all = self.known.lock();
+        if let Some(found) = all.get(&keys.bucket).and_then(Weak::upgrade) {
+            return found;
+        }
+        if all.len() == all.capacity() {
+            all.retain(|_, known| known.strong_count() > 0);
+        }
+        let made = Arc::new(Known::default());
+        all.insert(keys.bucket.clone(), Arc::downgrade(&made));
+        made
     }
 }
 
@@ -76,17 +122,34 @@ pub(crate) struct State {
     pub(crate) keys: BucketKeys,
     /// Keys whose values are large.
     pub(crate) large: Large,
-    /// Where the last call went that was not a small one.
-    last: Mutex<Option<Here>>,
-    sessions: Sessions,
+    pub(crate) known: Arc<Known>,
+    /// By group.
+    ways: Box<[Mutex<Vec<Arc<Way>>>]>,
 }
 
-/// A connection, and the bucket's generation as it is known there.
-#[derive(Clone)]
-pub(crate) struct Here {
+/// How calls on a group go from one runtime, as long as the nodes stay the same.
+pub(crate) struct Way {
     runtime: Id,
+    version: u64,
+    pub(crate) group: Group,
+    pub(crate) reads: Side,
+    pub(crate) writes: Side,
+}
+
+/// A connection, and the group's generation as it is known there.
+#[derive(Clone)]
+pub(crate) struct Side {
     pub(crate) live: Arc<Live>,
     pub(crate) generation: Arc<Generation>,
+}
+
+impl Way {
+    pub(crate) fn side(&self, call: Call) -> &Side {
+        match call {
+            Call::Read => &self.reads,
+            Call::Write => &self.writes,
+        }
+    }
 }
 
 impl Deref for Bucket {
@@ -101,153 +164,145 @@ impl Bucket {
     pub(crate) fn new(inner: Arc<Inner>, name: &str) -> Self {
         let keys = inner.namespace.bucket(name);
         Self(Arc::new(State {
+            known: inner.known(&keys),
             inner,
             name: name.into(),
-            keys,
             large: Large::default(),
-            last: Mutex::default(),
-            sessions: Sessions::default(),
+            ways: keys.groups().map(|_| Mutex::default()).collect(),
+            keys,
         }))
     }
 
-    /// The connection of the runtime that this is called on, and the generation there.
-    pub(crate) async fn here(&self) -> Result<Here> {
-        self.inner.links.check_open()?;
-        let runtime = current()?.id();
-        if let Some(here) = self.last.lock().as_ref().filter(|here| here.runtime == runtime && !here.live.is_lost()) {
-            return Ok(here.clone());
-        }
-        let live = self.inner.here().await?;
-        let here = Here { runtime, generation: live.generation_of(&self.keys), live };
-        *self.last.lock() = Some(here.clone());
-        Ok(here)
-    }
-
-    /// What a small call needs, with the number of the bucket's generation and the epoch in which it holds.
-    async fn session(&self) -> Result<(Session, u64, u64)> {
-        self.inner.links.check_open()?;
-        let runtime = current()?.id();
-        if let Some(session) = self.sessions.take(runtime)
-            && let (epoch, Some(number)) = session.generation.known()
+    /// How calls on a group go from the runtime that this is called on.
+    pub(crate) async fn way(&self, group: Group) -> Result<Arc<Way>> {
+        let links = &self.inner.links;
+        links.check_open()?;
+        let (runtime, version) = (current()?.id(), links.topology.version());
+        let is_good = |way: &&Arc<Way>| {
+            let is_lost = way.reads.live.is_lost() || way.writes.live.is_lost();
+            way.runtime == runtime && way.version == version && !is_lost
+        };
+        if let Some(ways) = self.ways.get(group.number())
+            && let Some(way) = ways.lock().iter().find(is_good)
         {
-            return Ok((session, epoch, number));
+            return Ok(Arc::clone(way));
         }
         // Boxed, so that the usual future stays small.
-        Box::pin(async move {
-            let here = self.here().await?;
-            let (epoch, number) = here.live.learn(&self.keys, &here.generation).await?;
-            Ok((Session::new(runtime, here.live, here.generation), epoch, number))
-        })
-        .await
+        Box::pin(self.find_way(group, runtime)).await
     }
 
-    /// Reads from one entry: `command` and its key. Sent again if it met a dropped generation.
-    pub(crate) async fn read(&self, doing: &str, command: &str, key: &str) -> Result<Value> {
-        loop {
-            let (mut session, epoch, number) = self.session().await?;
-            let mut read = redis::cmd(command);
-            read.arg(self.keys.entry(number, key));
-            let answer = session.call(doing, Call::Read, &read).await?;
-            // A message may have another cause than a drop: the server forgets what it was to tell of.
-            let is_alive = session.generation.epoch() == epoch
-                || session.live.learn(&self.keys, &session.generation).await?.1 == number;
-            self.sessions.put(session);
-            if is_alive {
-                return Ok(answer);
-            }
+    async fn find_way(&self, group: Group, runtime: Id) -> Result<Arc<Way>> {
+        let links = &self.inner.links;
+        let slot = self.keys.slot(group);
+        // Before the look, so that a change meanwhile has it looked up again.
+        let version = links.topology.version();
+        let usual = links.primary(slot, Lane::Usual).await?;
+        let side = |live: Arc<Live>| Side { generation: live.generation_of(&self.keys.generation(group)), live };
+        let reads = match links.config().reads {
+            Reads::Primary => side(Arc::clone(&usual)),
+            Reads::Replica => side(links.replica(slot).await?),
+        };
+        let writes = match self.inner.lane(Call::Write) {
+            Lane::Waiting => side(links.primary(slot, Lane::Waiting).await?),
+            _ => side(usual),
+        };
+        sweep::look(&self.inner).await;
+        let way = Arc::new(Way { runtime, version, group, reads, writes });
+        if let Some(ways) = self.ways.get(group.number()) {
+            let mut ways = ways.lock();
+            ways.retain(|other| other.runtime != runtime);
+            ways.truncate(WAYS - 1);
+            ways.insert(0, Arc::clone(&way));
         }
+        Ok(way)
     }
 
-    /// Writes to one entry that is there already: `write` adds the command for the physical key, and answers nothing if
-    /// the entry is absent.
-    ///
-    /// The generation is read right before it. If it is another one, the write met a dropped generation, for generations
-    /// only count up: nobody saw what it did, and it is sent again. If it is the same and a drop slips in between the two,
-    /// the write was before the drop as far as anybody can tell.
-    pub(crate) async fn overwrite(
-        &self,
-        doing: &str,
-        key: &str,
-        write: impl Fn(&[u8], &mut Pipeline),
-    ) -> Result<Value> {
+    /// The way of a group, the epoch, and the bucket's generation as far as it is known.
+    pub(crate) async fn generation(&self, group: Group, call: Call, chase: &mut Chase) -> Result<(Arc<Way>, u64, u64)> {
         loop {
-            let (mut session, epoch, generation) = self.session().await?;
-            let mut commands = redis::pipe();
-            commands.cmd("GET").arg(&*self.keys.generation);
-            write(&self.keys.entry(generation, key), &mut commands);
-            let mut answers = session.pipeline(doing, Call::Write, &commands).await?;
-            let (Some(answer), Some(found)) = (answers.pop(), answers.pop()) else {
-                return Err(odd(doing, Call::Write));
+            let way = self.way(group).await?;
+            let known = way.side(call).generation.known();
+            let (epoch, number) = match known {
+                (epoch, Some(number)) => (epoch, number),
+                // Boxed, so that the usual future stays small.
+                _ => match Box::pin(self.learn(&way, call, chase)).await? {
+                    Some(learnt) => learnt,
+                    None => continue,
+                },
             };
-            let found = match &found {
-                Value::ServerError(error) => return Err(unguarded(doing, error)),
-                found => number(found).ok_or_else(|| odd(doing, Call::Write))?,
+            if !self.inner.namespace.is_spread() {
+                return Ok((way, epoch, number));
+            }
+            let newest = match self.known.newest.get() {
+                Some(_) => self.known.newest.see(number),
+                None => {
+                    Box::pin(self.ask_first()).await?;
+                    self.known.newest.see(number)
+                }
             };
-            if found == generation {
-                self.sessions.put(session);
-                return match answer {
-                    Value::ServerError(error) => Err(refused(doing, &error)),
-                    answer => Ok(answer),
-                };
+            if call == Call::Read || (number == newest && way.writes.generation.is_made()) {
+                return Ok((way, epoch, newest));
             }
-            session.generation.correct(epoch);
-        }
-    }
-
-    /// Runs commands as one step (`MULTI`); `fill` adds them for a generation. Gives their answers, refusals among them.
-    pub(crate) async fn transact(
-        &self,
-        doing: &str,
-        call: Call,
-        fill: impl Fn(u64, &mut Pipeline),
-    ) -> Result<Vec<Value>> {
-        let (mut here, mut epoch, mut generation) = self.generation().await?;
-        loop {
-            let mut commands = redis::pipe();
-            commands.cmd("MULTI");
-            commands.cmd("GET").arg(&*self.keys.generation);
-            fill(generation, &mut commands);
-            commands.cmd("EXEC");
-            let answers = here.live.pipeline(doing, call, &commands).await?;
-            let mut answers = executed(doing, call, answers)?;
-            if answers.is_empty() {
-                return Err(odd(doing, call));
-            }
-            match number(&answers.remove(0)) {
-                Some(found) if found == generation => return Ok(answers),
-                None => return Err(odd(doing, call)),
-                Some(_) if call == Call::Write => self.throw_away(&here, generation).await,
-                Some(_) => {}
-            }
-            here.generation.correct(epoch);
-            (here, epoch, generation) = self.generation().await?;
-        }
-    }
-
-    /// Runs a script that begins by comparing the generation; `fill` adds keys and arguments for one.
-    pub(crate) async fn script(
-        &self,
-        doing: &str,
-        call: Call,
-        script: &Script,
-        fill: impl Fn(u64, &mut Cmd),
-    ) -> Result<Vec<Value>> {
-        loop {
-            let (here, epoch, generation) = self.generation().await?;
-            let answer = script::run(&here.live, doing, call, script, |command| fill(generation, command)).await?;
-            match answer {
-                Value::Array(answers) if answers.first() == Some(&Value::Int(STALE)) => here.generation.correct(epoch),
-                Value::Array(answers) => return Ok(answers),
-                _ => return Err(odd(doing, call)),
+            // The group has not heard of the drop yet, or was never written to.
+            Box::pin(self.inner.raise(&self.keys, group, newest)).await?;
+            way.writes.generation.correct(epoch);
+            if let Some((_, number)) = Box::pin(self.learn(&way, call, chase)).await?
+                && number >= newest
+            {
+                way.writes.generation.set_made();
             }
         }
     }
 
-    /// The connection, the epoch, and the generation that lives as far as it knows.
-    pub(crate) async fn generation(&self) -> Result<(Here, u64, u64)> {
-        let here = self.here().await?;
-        let (epoch, generation) = here.live.learn(&self.keys, &here.generation).await?;
-        Ok((here, epoch, generation))
+    /// Asks for a group's generation, and remembers it if changes will be told; `None` if the way leads nowhere.
+    async fn learn(&self, way: &Way, call: Call, chase: &mut Chase) -> Result<Option<(u64, u64)>> {
+        const DOING: &str = "looking the bucket up";
+        let Side { live, generation } = way.side(call);
+        let epoch = generation.epoch();
+        let mut ask = redis::pipe();
+        ask.cmd("CLIENT").arg("CACHING").arg("YES");
+        ask.cmd("GET").arg(self.keys.generation(way.group));
+        let (answers, is_told) = match self.inner.links.send(live, DOING, Call::Read, &ask, chase).await? {
+            Sent::Answers(answers) => (answers, true),
+            Sent::Asked(answers) => (answers, false),
+            Sent::Elsewhere => return Ok(None),
+        };
+        if let Some(Value::ServerError(error)) = answers.iter().find(|answer| matches!(answer, Value::ServerError(_))) {
+            return Err(refused(DOING, error));
+        }
+        let number = answers.last().and_then(number).ok_or_else(|| odd(DOING, Call::Read))?;
+        if is_told {
+            generation.learn(epoch, number);
+        }
+        Ok(Some((epoch, number)))
+    }
+
+    /// Learns what the group that counts has, once: a group that has not heard of a drop must not be believed.
+    async fn ask_first(&self) -> Result<()> {
+        const DOING: &str = "looking the bucket up";
+        let mut ask = redis::cmd("GET");
+        ask.arg(self.keys.generation(Group::FIRST));
+        let found = self.inner.one(self.keys.slot(Group::FIRST), DOING, Call::Read, ask).await?;
+        self.known.newest.see(number(&found).ok_or_else(|| odd(DOING, Call::Read))?);
+        Ok(())
+    }
+
+    /// Has the registry list a generation of the bucket before something is written to it, where that can't be one step.
+    pub(crate) async fn register(&self, generation: u64) -> Result<()> {
+        const DOING: &str = "listing the bucket";
+        if !self.inner.namespace.is_spread() {
+            return Ok(());
+        }
+        let entry = (generation, self.inner.links.topology.version());
+        if *self.known.registered.lock() == Some(entry) {
+            return Ok(());
+        }
+        let registry = &*self.inner.registry;
+        let mut add = redis::cmd("ZADD");
+        add.arg(registry).arg(0).arg(self.keys.member(generation));
+        self.inner.one(slot(registry), DOING, Call::Write, add).await.map_err(before)?;
+        *self.known.registered.lock() = Some(entry);
+        Ok(())
     }
 
     /// Runs a call that moves large values on the store's own thread.
@@ -264,71 +319,39 @@ impl Bucket {
         self.inner.links.check_open()?;
         self.inner.background.run(doing, call, work(self.clone())).await
     }
+}
 
-    /// Has what was written to a dropped generation removed.
-    async fn throw_away(&self, here: &Here, generation: u64) {
+impl Inner {
+    /// Raises a group's generation to at least this; gives what it was, or `None` where it was not noted.
+    pub(crate) async fn raise(&self, keys: &BucketKeys, group: Group, to: u64) -> Result<Option<u64>> {
+        const DOING: &str = "telling of a dropped bucket";
+        let fill = |command: &mut redis::Cmd| {
+            command.arg(1).arg(keys.generation(group)).arg(to);
+        };
+        match script::run_on(self, keys.slot(group), DOING, Call::Read, &script::RAISE, fill).await? {
+            Value::Int(was) => Ok(u64::try_from(was).ok()),
+            _ => Err(odd(DOING, Call::Read)),
+        }
+    }
+
+    /// The registry, where it can be changed in one step with entries: not in a cluster.
+    pub(crate) fn registry_beside(&self) -> Option<&str> {
+        (!self.namespace.is_spread()).then_some(&*self.registry)
+    }
+
+    /// Notes a dropped generation whose entries are to be removed.
+    pub(crate) async fn note_garbage(&self, keys: &BucketKeys, generation: u64) -> Result<()> {
+        let trash = self.namespace.trash();
         let mut note = redis::cmd("SADD");
-        note.arg(&*self.keys.trash).arg(self.keys.garbage(generation));
-        // Space, not truth: nobody sees those entries.
-        if here.live.call("noting garbage", Call::Write, &note).await.is_ok() {
-            sweep::start(&self.inner);
-        }
+        note.arg(&trash).arg(keys.member(generation));
+        self.one(slot(&trash), "noting garbage", Call::Read, note).await.map(drop)
     }
 }
 
-/// The answers of a transaction's commands; an error if it did not run.
-pub(crate) fn executed(doing: &str, call: Call, mut answers: Vec<Value>) -> Result<Vec<Value>> {
-    match answers.pop() {
-        Some(Value::Array(answers)) => Ok(answers),
-        Some(Value::ServerError(of_exec)) => Err(not_executed(doing, call, &answers, &of_exec)),
-        _ => Err(odd(doing, call)),
-    }
-}
-
-/// Why a transaction did not run, by the answers to its commands and to `EXEC`. The first refusal says why.
-pub(crate) fn not_executed(doing: &str, call: Call, answers: &[Value], of_exec: &ServerError) -> Error {
-    let first = answers.iter().find_map(|answer| match answer {
-        Value::ServerError(error) => Some(error),
-        _ => None,
-    });
-    let error = first.unwrap_or(of_exec);
-    match (call, answers.first()) {
-        // Its commands ran one by one.
-        (Call::Write, Some(Value::ServerError(_)) | None) => unguarded(doing, error),
-        _ => refused(doing, error),
-    }
-}
-
-/// The error of a write whose guard was refused while it may have run itself.
-fn unguarded(doing: &str, error: &ServerError) -> Error {
-    let error = refused(doing, error);
-    Error::new(error.kind(), Effect::Unknown, error.to_string())
-}
-
-/// Fails if any of these answers is a refusal. Others of the same transaction may have run.
-pub(crate) fn none_refused(doing: &str, call: Call, answers: &[Value]) -> Result<()> {
-    for answer in answers {
-        if let Value::ServerError(error) = answer {
-            let error = refused(doing, error);
-            return Err(match (call, answers.len()) {
-                (Call::Read, _) | (_, 1) => error,
-                _ => Error::new(error.kind(), Effect::Unknown, error.to_string()),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The bytes of a value, where there is one.
-pub(crate) fn bytes(doing: &str, value: Value) -> Result<Option<Vec<u8>>> {
-    match value {
-        Value::Nil => Ok(None),
-        Value::BulkString(bytes) => Ok(Some(bytes)),
-        Value::ServerError(error) => Err(refused(doing, &error)),
-        _ => Err(Error::new(
-            ErrorKind::Other,
-            Effect::None,
-            format!("{doing}: the server's answer has an unexpected form"),
-        )),
+/// The error of what is done before a write: nothing was done yet that counts.
+fn before(error: Error) -> Error {
+    match error.effect() {
+        Effect::None => error,
+        Effect::Unknown => Error::new(error.kind(), Effect::None, error.to_string()),
     }
 }

@@ -6,12 +6,34 @@ use std::sync::atomic::Ordering;
 use kv_core::Result;
 use redis::Value;
 
-use crate::error::Call;
+use crate::error::{Call, odd};
+use crate::generation::number;
+use crate::layout::{Group, parse_member, slot};
 use crate::script;
 use crate::store::Inner;
 
 /// Entries that one step removes: some 0.2 ms of the server's time.
 const STEP: usize = 500;
+
+const DOING: &str = "removing a dropped bucket's entries";
+
+/// Looks, once, for what earlier processes left.
+pub(crate) async fn look(inner: &Arc<Inner>) {
+    if inner.has_looked.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let trash = inner.namespace.trash();
+    let mut exists = redis::cmd("EXISTS");
+    exists.arg(&trash);
+    // Space, not truth: the next process looks again.
+    if inner
+        .one(slot(&trash), "looking for garbage", Call::Read, exists)
+        .await
+        .is_ok_and(|found| found == Value::Int(1))
+    {
+        start(inner);
+    }
+}
 
 /// Begins to remove what is in the trash, unless that is under way. Ends when it is empty, or at the first failure: then
 /// the next drop, or the next process, goes on.
@@ -25,12 +47,12 @@ pub(crate) fn start(inner: &Arc<Inner>) {
     };
     background.spawn(async move {
         while let Some(inner) = weak.upgrade() {
-            match step(&inner).await {
+            match sweep(&inner).await {
                 Ok(true) => {}
                 Ok(false) => {
                     inner.is_sweeping.store(false, Ordering::SeqCst);
                     // Something may have been dropped since the look, by somebody who saw this one at work.
-                    if !step(&inner).await.unwrap_or(false) || inner.is_sweeping.swap(true, Ordering::SeqCst) {
+                    if !sweep(&inner).await.unwrap_or(false) || inner.is_sweeping.swap(true, Ordering::SeqCst) {
                         return;
                     }
                 }
@@ -40,12 +62,47 @@ pub(crate) fn start(inner: &Arc<Inner>) {
     });
 }
 
-async fn step(inner: &Arc<Inner>) -> Result<bool> {
-    let live = inner.here().await?;
-    let namespace = &inner.namespace;
-    let answer = script::run(&live, "removing a dropped bucket's entries", Call::Write, &script::SWEEP, |command| {
-        command.arg(1).arg(namespace.trash()).arg(namespace.kind('i')).arg(namespace.kind('e'));
-        command.arg(namespace.kind('g')).arg(STEP);
-    });
-    Ok(answer.await? == Value::Int(1))
+/// Removes one dropped generation; whether there was one.
+async fn sweep(inner: &Arc<Inner>) -> Result<bool> {
+    let trash = inner.namespace.trash();
+    let at = slot(&trash);
+    let mut pick = redis::cmd("SRANDMEMBER");
+    pick.arg(&trash);
+    let Value::BulkString(member) = inner.one(at, DOING, Call::Read, pick).await? else { return Ok(false) };
+    if let Some((bucket, dropped)) = parse_member(&member) {
+        let keys = inner.namespace.escaped(bucket);
+        let mut ask = redis::cmd("GET");
+        ask.arg(keys.generation(Group::FIRST));
+        let found = inner.one(keys.slot(Group::FIRST), DOING, Call::Read, ask).await?;
+        let living = number(&found).ok_or_else(|| odd(DOING, Call::Read))?;
+        for group in keys.groups() {
+            // One that lives is no garbage: a drop that was refused half-way notes such a one.
+            while step(inner, &keys, group, living, dropped).await? {
+                inner.links.check_open()?;
+            }
+        }
+        if living > dropped {
+            let mut remove = redis::cmd("ZREM");
+            remove.arg(&*inner.registry).arg(&member);
+            inner.one(slot(&inner.registry), DOING, Call::Read, remove).await?;
+        }
+    }
+    let mut remove = redis::cmd("SREM");
+    remove.arg(&trash).arg(&member);
+    inner.one(at, DOING, Call::Read, remove).await.map(|_| true)
+}
+
+async fn step(
+    inner: &Inner,
+    keys: &crate::layout::BucketKeys,
+    group: Group,
+    living: u64,
+    dropped: u64,
+) -> Result<bool> {
+    let fill = |command: &mut redis::Cmd| {
+        command.arg(2).arg(keys.generation(group)).arg(keys.index(group, dropped));
+        command.arg(living).arg(dropped).arg(keys.entries(group, dropped)).arg(STEP);
+    };
+    let answer = script::run_on(inner, keys.slot(group), DOING, Call::Read, &script::SWEEP, fill).await?;
+    Ok(answer == Value::Int(1))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::future::try_join_all;
 use kv_core::local::Hub;
 use kv_core::{Event, Events, Result, Watch};
 use parking_lot::Mutex;
@@ -18,10 +19,11 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use crate::connection::{Outcome, outcome};
-use crate::error::{Call, closed, lost, odd, refused};
+use crate::attempt::{Outcome, outcome};
+use crate::call::bytes;
+use crate::error::{Call, closed, odd};
 use crate::generation::number;
-use crate::layout::BucketKeys;
+use crate::layout::{BucketKeys, Group};
 use crate::store::{Bucket, Inner};
 
 /// Values read in one go.
@@ -29,6 +31,9 @@ const READ_AT_ONCE: usize = 16;
 
 /// Bytes of keys that may wait to be read; over that watchers are told that events are missing.
 const HEARD_BYTES: usize = 16 << 20;
+
+/// How long nothing may be heard before it is looked whether the primaries are still the same, where they may change.
+const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 /// How long to wait before a lost connection is made again, at first and at most. Half of it is chance.
 const BACKOFF: Duration = Duration::from_millis(20);
@@ -166,23 +171,40 @@ impl Ear {
     }
 }
 
-/// Begins to hear of a bucket's changes; gives its generation too.
-async fn listen(inner: &Inner, keys: &BucketKeys, ear: &Arc<Ear>) -> Result<(MultiplexedConnection, u64)> {
-    let to = Arc::clone(ear);
-    let hear = move |message| to.hear(message);
-    let mut connection = inner.links.listener(&[&keys.entries, &keys.generation], hear).await?;
-    let generation = generation(&mut connection, keys).await?;
-    Ok((connection, generation))
+/// What the server tells of a bucket's changes, and the bucket as it was when it began to.
+struct Listening {
+    /// One to each primary.
+    _connections: Vec<MultiplexedConnection>,
+    /// Of the topology: another one may have primaries that are not heard.
+    version: u64,
+    generation: u64,
 }
 
-async fn generation(connection: &mut MultiplexedConnection, keys: &BucketKeys) -> Result<u64> {
-    const DOING: &str = "looking the bucket up";
-    let mut ask = redis::cmd("GET");
-    ask.arg(&*keys.generation);
-    match connection.send_packed_command(&ask).await.map_err(|cause| lost(DOING, Call::Read, cause))? {
-        Value::ServerError(error) => Err(refused(DOING, &error)),
-        found => number(&found).ok_or_else(|| odd(DOING, Call::Read)),
+/// Begins to hear of a bucket's changes.
+async fn listen(inner: &Arc<Inner>, keys: &BucketKeys, ear: &Arc<Ear>) -> Result<Listening> {
+    let links = &inner.links;
+    if links.config().address.may_move() {
+        links.refresh().await?;
     }
+    let version = links.topology.version();
+    let primaries = links.topology.primaries();
+    let prefixes: [&str; 2] = [&keys.entries, &keys.generations];
+    let listeners = primaries.iter().map(|target| {
+        let to = Arc::clone(ear);
+        links.listener(target, &prefixes, move |message| to.hear(message))
+    });
+    let connections = try_join_all(listeners).await?;
+    let generation = generation(inner, keys, &keys.generation(Group::FIRST)).await?;
+    Ok(Listening { _connections: connections, version, generation })
+}
+
+async fn generation(inner: &Arc<Inner>, keys: &BucketKeys, noted: &[u8]) -> Result<u64> {
+    const DOING: &str = "looking the bucket up";
+    let group = keys.groups().find(|group| keys.generation(*group) == noted).unwrap_or(Group::FIRST);
+    let mut ask = redis::cmd("GET");
+    ask.arg(noted);
+    let found = inner.one(keys.slot(group), DOING, Call::Read, ask).await?;
+    number(&found).ok_or_else(|| odd(DOING, Call::Read))
 }
 
 /// The task's own notes.
@@ -192,24 +214,34 @@ struct Feeding {
     name: Box<str>,
     keys: BucketKeys,
     ear: Arc<Ear>,
-    connection: MultiplexedConnection,
-    generation: u64,
+    listening: Listening,
 }
 
 impl Feeding {
     async fn start(inner: Weak<Inner>, hub: Arc<Hub>, name: Box<str>, keys: BucketKeys) -> Result<Self> {
         let ear = Arc::default();
-        let (connection, generation) = match inner.upgrade() {
+        let listening = match inner.upgrade() {
             Some(inner) => listen(&inner, &keys, &ear).await?,
             None => return Err(closed()),
         };
-        Ok(Self { inner, hub, name, keys, ear, connection, generation })
+        Ok(Self { inner, hub, name, keys, ear, listening })
     }
 
     async fn run(mut self) {
         loop {
-            let heard = self.ear.next().await;
-            if heard.is_lost || self.tell(heard.keys).await.is_err() {
+            let heard = tokio::time::timeout(LOOK_AFTER, self.ear.next()).await.unwrap_or_default();
+            let is_whole = match self.inner.upgrade() {
+                None => return,
+                Some(inner) => {
+                    // Nobody tells us of what a primary does that is not known.
+                    if heard.keys.is_empty() {
+                        inner.links.suspect();
+                    }
+                    let is_current = inner.links.topology.version() == self.listening.version;
+                    !heard.is_lost && is_current && self.tell(&inner, heard.keys).await.is_ok()
+                }
+            };
+            if !is_whole {
                 if !self.listen_again().await {
                     return;
                 }
@@ -227,11 +259,10 @@ impl Feeding {
                 if inner.links.check_open().is_err() {
                     return false;
                 }
-                // What the old connection still tells is of no use.
+                // What the old connections still tell is of no use.
                 self.ear = Arc::default();
-                if let Ok((connection, generation)) = listen(&inner, &self.keys, &self.ear).await {
-                    self.connection = connection;
-                    self.generation = generation;
+                if let Ok(listening) = listen(&inner, &self.keys, &self.ear).await {
+                    self.listening = listening;
                     return true;
                 }
             }
@@ -242,45 +273,43 @@ impl Feeding {
     }
 
     /// Publishes what became of keys that changed.
-    async fn tell(&mut self, changed: Vec<Vec<u8>>) -> Result<()> {
-        let mut entries = Vec::new();
-        let mut is_newer = false;
+    async fn tell(&mut self, inner: &Arc<Inner>, changed: Vec<Vec<u8>>) -> Result<()> {
+        let (mut entries, mut noted) = (Vec::new(), None);
+        let living = self.listening.generation;
         for physical in changed {
             match self.keys.split(&physical) {
-                Some((generation, key)) => {
-                    is_newer |= generation > self.generation;
-                    entries.push((generation, key, physical));
-                }
-                // The bucket's own generation, or that of one whose name begins with its name.
-                None => is_newer |= *physical == *self.keys.generation.as_bytes(),
+                Some((generation, key)) => entries.push((generation, key, physical)),
+                None if self.keys.is_generation(&physical) => noted = Some(physical),
+                // Of a bucket whose name begins with this one's.
+                None => {}
             }
         }
-        if is_newer {
-            let now = generation(&mut self.connection, &self.keys).await?;
-            if now != self.generation {
-                self.generation = now;
+        if noted.is_none() && entries.iter().any(|(generation, ..)| *generation > living) {
+            noted = Some(self.keys.generation(Group::FIRST));
+        }
+        if let Some(noted) = noted {
+            let now = generation(inner, &self.keys, &noted).await?;
+            if now > living || (now != living && !inner.namespace.is_spread()) {
+                self.listening.generation = now;
                 self.hub.publish_dropped(&self.name);
             }
         }
-        entries.retain(|(generation, ..)| *generation == self.generation);
+        entries.retain(|(generation, ..)| *generation == self.listening.generation);
         for some in entries.chunks(READ_AT_ONCE) {
             const DOING: &str = "reading what changed";
-            let mut read = redis::cmd("MGET");
-            for (_, _, physical) in some {
+            let values = try_join_all(some.iter().map(|(_, key, physical)| {
+                let mut read = redis::cmd("GET");
                 read.arg(physical);
-            }
-            let answer = self.connection.send_packed_command(&read).await;
-            let Value::Array(values) = answer.map_err(|cause| lost(DOING, Call::Read, cause))? else {
-                return Err(odd(DOING, Call::Read));
-            };
-            for ((_, key, _), value) in some.iter().zip(values) {
-                match value {
-                    Value::BulkString(value) => {
+                inner.one(self.keys.slot(self.keys.group(key)), DOING, Call::Read, read)
+            }));
+            for ((_, key, _), value) in some.iter().zip(values.await?) {
+                match bytes(DOING, value)? {
+                    Some(value) => {
                         let value = Bytes::from(value);
                         let event = || Event::Set { key: key.clone(), value: value.clone().into() };
                         self.hub.publish(&self.name, key, event);
                     }
-                    _ => self.hub.publish(&self.name, key, || Event::Deleted { key: key.clone() }),
+                    None => self.hub.publish(&self.name, key, || Event::Deleted { key: key.clone() }),
                 }
             }
         }

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         }
     };
     let address = server.address();
-    let harness = FromFn::new("redis://SERVER", declared(Durability::Volatile), move |id| {
+    let harness = FromFn::new("redis://SERVER", declared(&Config::new(address.clone())), move |id| {
         let mut config = Config::new(address.clone());
         config.namespace = id;
         async move { Ok(Store::new(Provider::new(config)?)) }

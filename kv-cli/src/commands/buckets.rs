@@ -100,6 +100,7 @@ fn promises(declared: &Declared) -> Vec<(&'static str, Value)> {
     let consistency = match declared.consistency {
         Consistency::LinearizablePerKey => "linearizable per key",
         Consistency::ReadYourWrites => "read your writes",
+        Consistency::Eventual => "reads from replicas",
     };
     let batches = match declared.batches {
         Batches::Atomic => "atomic",

@@ -222,6 +222,7 @@ impl From<&Declared> for DeclaredInfo {
             consistency: match declared.consistency {
                 Consistency::LinearizablePerKey => "linearizable-per-key",
                 Consistency::ReadYourWrites => "read-your-writes",
+                Consistency::Eventual => "eventual",
             },
             batches: match declared.batches {
                 Batches::Atomic => "atomic",

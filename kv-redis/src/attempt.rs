@@ -1,0 +1,123 @@
+//! Something that a task makes for all who need it: a connection, a look at where a cluster's slots are.
+//!
+//! It is a task of its own because a caller that is not polled any more must not hold the others up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kv_core::{Effect, Error, ErrorKind, Result};
+use parking_lot::Mutex;
+use rand::RngExt;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// How long callers get the last failure at once, at first and at most. Half of it is chance, so that clients do not come
+/// back all together.
+const BACKOFF: Duration = Duration::from_millis(20);
+const LONGEST_BACKOFF: Duration = Duration::from_millis(400);
+
+/// How something that a task does for all who wait ended.
+pub(crate) type Outcome<T> = watch::Receiver<Option<Result<T, Arc<Error>>>>;
+
+/// What was made last, and the attempt to make it anew.
+pub(crate) struct Attempt<T>(Arc<Mutex<State<T>>>);
+
+struct State<T> {
+    made: Option<T>,
+    running: Option<Outcome<T>>,
+    /// Attempts in a row that failed.
+    failed: u32,
+    /// Until when the last failure is the answer.
+    last: Option<(Instant, Arc<Error>)>,
+}
+
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        Self { made: None, running: None, failed: 0, last: None }
+    }
+}
+
+impl<T> Default for Attempt<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Attempt<T> {
+    /// What was made last if it is still good, else what `make` makes; one at a time makes it.
+    pub(crate) async fn get<F>(&self, is_good: impl Fn(&T) -> bool, make: impl FnOnce() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let running = {
+            let mut state = self.0.lock();
+            if let Some(made) = state.made.as_ref().filter(|made| is_good(made)) {
+                return Ok(made.clone());
+            }
+            match &state.running {
+                // The runtime that it ran on may have ended.
+                Some(running) if running.borrow().is_some() || running.has_changed().is_ok() => running.clone(),
+                _ => {
+                    if let Some((until, error)) = &state.last
+                        && Instant::now() < *until
+                    {
+                        return Err(again(error));
+                    }
+                    let running = self.start(make())?;
+                    state.running = Some(running.clone());
+                    running
+                }
+            }
+        };
+        outcome(running).await
+    }
+
+    /// Lets go of what was made.
+    pub(crate) fn forget(&self) {
+        self.0.lock().made = None;
+    }
+
+    fn start(&self, make: impl Future<Output = Result<T>> + Send + 'static) -> Result<Outcome<T>> {
+        let (sender, receiver) = watch::channel(None);
+        let state = Arc::clone(&self.0);
+        current()?.spawn(async move {
+            let done = make.await.map_err(Arc::new);
+            let mut state = state.lock();
+            state.running = None;
+            match &done {
+                Ok(made) => *state = State { made: Some(made.clone()), ..State::default() },
+                Err(error) => {
+                    let wait = BACKOFF.saturating_mul(1 << state.failed.min(5)).min(LONGEST_BACKOFF);
+                    state.failed += 1;
+                    let chance = rand::rng().random_range(0.5..1.0);
+                    state.last = Some((Instant::now() + wait.mul_f64(chance), Arc::clone(error)));
+                }
+            }
+            drop(state);
+            // Nobody may be waiting any more.
+            let _ = sender.send(Some(done));
+        });
+        Ok(receiver)
+    }
+}
+
+/// Waits for a task that others may be waiting for too.
+pub(crate) async fn outcome<T: Clone>(mut of: Outcome<T>) -> Result<T> {
+    match of.wait_for(Option::is_some).await.map(|ended| (*ended).clone()) {
+        Ok(Some(Ok(done))) => Ok(done),
+        Ok(Some(Err(error))) => Err(again(&error)),
+        _ => Err(Error::new(ErrorKind::Unavailable, Effect::None, "connecting: the runtime ended before it was done")),
+    }
+}
+
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.effect(), error.to_string())
+}
+
+/// The runtime that this is called on.
+pub(crate) fn current() -> Result<Handle> {
+    Handle::try_current().map_err(|cause| {
+        let text = "calling a Redis store outside of a tokio runtime; call it from a task or block_on";
+        Error::new(ErrorKind::Unsupported, Effect::None, text).with_source(cause)
+    })
+}

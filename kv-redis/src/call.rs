@@ -1,0 +1,297 @@
+//! How calls on one group of a bucket run: reads, overwriting writes, transactions and scripts, each of which makes sure that
+//! it met the bucket's living generation.
+
+use kv_core::{Effect, Error, ErrorKind, Result};
+use redis::{Cmd, Pipeline, ServerError, Value};
+
+use crate::error::{Call, odd, refused};
+use crate::generation::number;
+use crate::layout::Group;
+use crate::links::Sent;
+use crate::redirect::{Chase, Redirect};
+use crate::script::{self, STALE, Script};
+use crate::store::{Bucket, Way};
+use crate::sweep;
+
+/// What a transaction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It may add entries.
+    Create,
+    /// It changes or removes what is there.
+    Change,
+}
+
+impl Bucket {
+    /// Reads from one entry: `command` and its key. Sent again if it met a dropped generation.
+    pub(crate) async fn read(&self, doing: &str, command: &str, key: &str) -> Result<Value> {
+        let group = self.keys.group(key);
+        let mut chase = Chase::default();
+        loop {
+            let (way, epoch, generation) = self.generation(group, Call::Read, &mut chase).await?;
+            let mut read = redis::cmd(command);
+            read.arg(self.keys.entry(generation, key));
+            let side = &way.reads;
+            let answer = match side.live.raw(doing, Call::Read, &read).await {
+                Ok(Value::ServerError(error)) if self.inner.namespace.is_spread() => {
+                    // Boxed, so that the usual future stays small.
+                    let followed = self.read_elsewhere(&way, doing, read, Value::ServerError(error), &mut chase);
+                    match Box::pin(followed).await? {
+                        Some(answer) => answer,
+                        None => continue,
+                    }
+                }
+                Ok(answer) => answer,
+                Err(error) => {
+                    self.inner.links.suspect();
+                    return Err(error);
+                }
+            };
+            // A message may have another cause than a drop: the server forgets what it was to tell of.
+            if side.generation.epoch() == epoch || self.generation(group, Call::Read, &mut chase).await?.2 == generation
+            {
+                return match answer {
+                    Value::ServerError(error) => {
+                        self.inner.links.note(&side.live, &error);
+                        Err(refused(doing, &error))
+                    }
+                    answer => Ok(answer),
+                };
+            }
+        }
+    }
+
+    /// What a read gives that a node may have sent elsewhere; `None` to begin again.
+    async fn read_elsewhere(
+        &self,
+        way: &Way,
+        doing: &str,
+        read: Cmd,
+        answer: Value,
+        chase: &mut Chase,
+    ) -> Result<Option<Value>> {
+        let links = &self.inner.links;
+        let answers = [answer];
+        match links.redirect(&way.reads.live.target, &answers) {
+            None => Ok(answers.into_iter().next()),
+            Some(Redirect::Ask(_)) => {
+                let mut commands = redis::pipe();
+                commands.add_command(read);
+                match links.send(&way.reads.live, doing, Call::Read, &commands, chase).await? {
+                    Sent::Answers(mut answers) | Sent::Asked(mut answers) => Ok(answers.pop()),
+                    Sent::Elsewhere => Ok(None),
+                }
+            }
+            Some(redirect) => links.follow(redirect, doing, chase).await.map(|()| None),
+        }
+    }
+
+    /// Writes to one entry that is there already: `write` adds the command for the physical key, and answers nothing if
+    /// the entry is absent.
+    ///
+    /// The generation is read right before it. If it is another one, the write met a dropped generation, for generations
+    /// only count up: nobody saw what it did, and it is sent again. If it is the same and a drop slips in between the two,
+    /// the write was before the drop as far as anybody can tell.
+    pub(crate) async fn overwrite(
+        &self,
+        doing: &str,
+        key: &str,
+        write: impl Fn(&[u8], &mut Pipeline),
+    ) -> Result<Value> {
+        let group = self.keys.group(key);
+        let links = &self.inner.links;
+        let mut chase = Chase::default();
+        loop {
+            let (way, epoch, generation) = self.generation(group, Call::Write, &mut chase).await?;
+            let mut commands = redis::pipe();
+            commands.cmd("GET").arg(self.keys.generation(group));
+            write(&self.keys.entry(generation, key), &mut commands);
+            let mut answers = links.pipeline(&way.writes.live, doing, Call::Write, &commands).await?;
+            match links.redirect(&way.writes.live.target, &answers) {
+                None => {}
+                // On its way: then both have to be one step.
+                Some(Redirect::Ask(_)) => {
+                    let write = |generation: u64, commands: &mut Pipeline| {
+                        write(&self.keys.entry(generation, key), commands);
+                    };
+                    let mut answers = Box::pin(self.transact(doing, group, Step::Change, write)).await?;
+                    none_refused(doing, Call::Write, &answers)?;
+                    return answers.pop().ok_or_else(|| odd(doing, Call::Write));
+                }
+                Some(redirect) => {
+                    links.follow(redirect, doing, &mut chase).await?;
+                    continue;
+                }
+            }
+            let (Some(answer), Some(found)) = (answers.pop(), answers.pop()) else {
+                return Err(odd(doing, Call::Write));
+            };
+            let found = match &found {
+                // The generation is at another node already, or this one has just lost the slot. It may be asked for
+                // afterwards: if it is the same now, it was then.
+                Value::ServerError(error) if matches!(error.code(), "ASK" | "MOVED") => {
+                    way.writes.generation.correct(epoch);
+                    let (_, _, now) = Box::pin(self.generation(group, Call::Write, &mut chase)).await?;
+                    if now != generation {
+                        return Err(unguarded(doing, error));
+                    }
+                    now
+                }
+                Value::ServerError(error) => return Err(unguarded(doing, error)),
+                found => number(found).ok_or_else(|| odd(doing, Call::Write))?,
+            };
+            if self.is_living(found, generation) {
+                return match answer {
+                    Value::ServerError(error) => Err(refused(doing, &error)),
+                    answer => Ok(answer),
+                };
+            }
+            way.writes.generation.correct(epoch);
+        }
+    }
+
+    /// Whether what was written to a generation counts, where the group had noted `found`. In a cluster a group may have
+    /// lost what it had noted, with its primary.
+    fn is_living(&self, found: u64, generation: u64) -> bool {
+        found == generation || (found < generation && self.inner.namespace.is_spread())
+    }
+
+    /// Runs writes on a group as one step (`MULTI`); `fill` adds them for a generation. Gives their answers, refusals among
+    /// them.
+    pub(crate) async fn transact(
+        &self,
+        doing: &str,
+        group: Group,
+        step: Step,
+        fill: impl Fn(u64, &mut Pipeline),
+    ) -> Result<Vec<Value>> {
+        let links = &self.inner.links;
+        let call = Call::Write;
+        let mut chase = Chase::default();
+        loop {
+            let (way, epoch, generation) = self.generation(group, call, &mut chase).await?;
+            if step == Step::Create {
+                self.register(generation).await?;
+            }
+            let mut commands = redis::pipe();
+            commands.cmd("MULTI");
+            commands.cmd("GET").arg(self.keys.generation(group));
+            fill(generation, &mut commands);
+            commands.cmd("EXEC");
+            let side = &way.writes;
+            let answers = match links.send(&side.live, doing, call, &commands, &mut chase).await? {
+                Sent::Answers(answers) | Sent::Asked(answers) => answers,
+                Sent::Elsewhere => continue,
+            };
+            let mut answers = executed(doing, call, answers)?;
+            if answers.is_empty() {
+                return Err(odd(doing, call));
+            }
+            match number(&answers.remove(0)) {
+                Some(found) if self.is_living(found, generation) => {
+                    if found != generation {
+                        side.generation.correct(epoch);
+                    }
+                    return Ok(answers);
+                }
+                None => return Err(odd(doing, call)),
+                Some(_) => self.throw_away(generation).await,
+            }
+            side.generation.correct(epoch);
+        }
+    }
+
+    /// Runs a script on a group that begins by comparing the generation; `fill` adds keys and arguments for one.
+    pub(crate) async fn script(
+        &self,
+        doing: &str,
+        group: Group,
+        call: Call,
+        script: &Script,
+        fill: impl Fn(u64, &mut Cmd),
+    ) -> Result<Vec<Value>> {
+        let mut chase = Chase::default();
+        loop {
+            let (way, epoch, generation) = self.generation(group, call, &mut chase).await?;
+            if call == Call::Write {
+                self.register(generation).await?;
+            }
+            let side = way.side(call);
+            let fill = |command: &mut Cmd| fill(generation, command);
+            let links = &self.inner.links;
+            match script::run(links, &side.live, doing, call, script, fill, &mut chase).await? {
+                None => {}
+                Some(Value::Array(answers)) if answers.first() == Some(&Value::Int(STALE)) => {
+                    side.generation.correct(epoch);
+                }
+                Some(Value::Array(answers)) => return Ok(answers),
+                Some(_) => return Err(odd(doing, call)),
+            }
+        }
+    }
+
+    /// Has what was written to a dropped generation removed.
+    async fn throw_away(&self, generation: u64) {
+        // Space, not truth: nobody sees those entries.
+        if self.inner.note_garbage(&self.keys, generation).await.is_ok() {
+            sweep::start(&self.inner);
+        }
+    }
+}
+
+/// The answers of a transaction's commands; an error if it did not run.
+pub(crate) fn executed(doing: &str, call: Call, mut answers: Vec<Value>) -> Result<Vec<Value>> {
+    match answers.pop() {
+        Some(Value::Array(answers)) => Ok(answers),
+        Some(Value::ServerError(of_exec)) => Err(not_executed(doing, call, &answers, &of_exec)),
+        _ => Err(odd(doing, call)),
+    }
+}
+
+/// Why a transaction did not run, by the answers to its commands and to `EXEC`. The first refusal says why.
+pub(crate) fn not_executed(doing: &str, call: Call, answers: &[Value], of_exec: &ServerError) -> Error {
+    let first = answers.iter().find_map(|answer| match answer {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    });
+    let error = first.unwrap_or(of_exec);
+    match (call, answers.first()) {
+        // Its commands ran one by one.
+        (Call::Write, Some(Value::ServerError(_)) | None) => unguarded(doing, error),
+        _ => refused(doing, error),
+    }
+}
+
+/// The error of a write whose guard was refused while it may have run itself.
+fn unguarded(doing: &str, error: &ServerError) -> Error {
+    let error = refused(doing, error);
+    Error::new(error.kind(), Effect::Unknown, error.to_string())
+}
+
+/// Fails if any of these answers is a refusal. Others of the same transaction may have run.
+pub(crate) fn none_refused(doing: &str, call: Call, answers: &[Value]) -> Result<()> {
+    for answer in answers {
+        if let Value::ServerError(error) = answer {
+            let error = refused(doing, error);
+            return Err(match (call, answers.len()) {
+                (Call::Read, _) | (_, 1) => error,
+                _ => Error::new(error.kind(), Effect::Unknown, error.to_string()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a value, where there is one.
+pub(crate) fn bytes(doing: &str, value: Value) -> Result<Option<Vec<u8>>> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) => Ok(Some(bytes)),
+        Value::ServerError(error) => Err(refused(doing, &error)),
+        _ => Err(Error::new(
+            ErrorKind::Other,
+            Effect::None,
+            format!("{doing}: the server's answer has an unexpected form"),
+        )),
+    }
+}
