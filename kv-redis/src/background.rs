@@ -55,6 +55,8 @@ impl Background {
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let mut task = GivenUp(self.handle()?.spawn(work));
+        // Others have their turn, also where this thread sleeps until the call is done.
+        tokio::task::yield_now().await;
         (&mut task.0).await.unwrap_or_else(|cause| {
             let text = format!("{doing}: the store was closed before it was done");
             Err(Error::new(ErrorKind::Unavailable, call.lost(), text).with_source(cause))

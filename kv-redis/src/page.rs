@@ -38,35 +38,38 @@ impl Bucket {
         let mut groups: Vec<Group> =
             self.keys.groups().filter(|group| group.number() >= first.number()).rev().collect();
         let start = [b"[", prefix.as_bytes()].concat();
-        let mut from = behind.map_or_else(|| start.clone(), |last| [b"(", last.as_bytes()].concat());
-        let (mut keys, mut left) = (Vec::new(), budget);
+        let from = behind.map_or_else(|| start.clone(), |last| [b"(", last.as_bytes()].concat());
+        let (mut keys, mut used) = (Vec::new(), 0);
+        // The last key of the page, and the group that it is in.
+        let mut place = (first, String::new());
         // One group, and then as many at once as may be needed.
         let (mut asked, mut wide) = (0, 1);
         while !groups.is_empty() {
             let some = groups.split_off(groups.len().saturating_sub(wide));
-            let want = limit - keys.len();
+            let (want, left) = (limit - keys.len(), budget.saturating_sub(used));
             let looks = some.iter().rev().map(|group| {
                 let from = if *group == first { from.clone() } else { start.clone() };
                 async move { Ok::<_, Error>((*group, self.part(*group, &from, prefix, want, left).await?)) }
             });
             for (group, part) in try_join_all(looks).await? {
-                let room = limit - keys.len();
-                let is_cut = part.keys.len() > room;
-                let last = if is_cut { part.keys.get(room.wrapping_sub(1)).cloned() } else { Some(part.last) };
-                keys.extend(part.keys.into_iter().take(room));
-                let size = keys.iter().map(String::len).sum::<usize>();
-                let is_full = is_cut || part.has_more || keys.len() == limit || size >= budget;
-                let is_end = group == Group::LAST || !self.inner.namespace.is_spread();
-                if is_full && (is_cut || part.has_more || !is_end) {
-                    let last = last.unwrap_or_default();
-                    return Ok(Page { cursor: Some(self.cursor(group, &last)), keys });
+                for key in part.keys {
+                    if keys.len() == limit || (used + key.len() > budget && !keys.is_empty()) {
+                        return Ok(Page { cursor: Some(self.cursor(place.0, &place.1)), keys });
+                    }
+                    used += key.len();
+                    place = (group, key.clone());
+                    keys.push(key);
                 }
-                left = budget.saturating_sub(size);
+                if part.has_more {
+                    return Ok(Page { cursor: Some(self.cursor(group, &part.last)), keys });
+                }
             }
-            from.clone_from(&start);
             asked += some.len();
-            wide =
-                if keys.is_empty() { groups.len().max(1) } else { ((limit - keys.len()) * asked / keys.len()).max(1) };
+            let room = limit - keys.len();
+            if room == 0 && !groups.is_empty() {
+                return Ok(Page { cursor: Some(self.cursor(place.0, &place.1)), keys });
+            }
+            wide = if keys.is_empty() { groups.len().max(1) } else { (room * asked / keys.len()).max(1) };
         }
         Ok(Page { keys, cursor: None })
     }

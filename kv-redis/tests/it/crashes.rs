@@ -8,7 +8,7 @@ use kv_core::{Effect, ErrorKind, Event};
 use libtest_mimic::Failed;
 
 use crate::Row;
-use crate::support::{PATIENCE, Server, block_on, ensure_eq, signal, store, store_with};
+use crate::support::{PATIENCE, Server, block_on, ensure_eq, store, store_with};
 
 pub(crate) const TESTS: &[Row] = &[
     (&[], "crashes::a_restart_is_survived_without_reopening", restart),
@@ -110,7 +110,7 @@ fn freeze(server: &mut Server) -> Result<(), Failed> {
         });
         let bucket = store.open_bucket("b").await?;
         bucket.set("k", "1").await?;
-        signal(server, "STOP")?;
+        server.signal("STOP")?;
         let write = bucket.set("k", "2").await.unwrap_err();
         ensure_eq!((write.kind(), write.effect()), (ErrorKind::Timeout, Effect::Unknown));
         let read = bucket.get("k").await.unwrap_err();
@@ -120,7 +120,7 @@ fn freeze(server: &mut Server) -> Result<(), Failed> {
             ensure_eq!(bucket.get("k").await.unwrap_err().effect(), Effect::None);
             ensure_eq!(bucket.cas("k").await.unwrap_err().effect(), Effect::None);
         }
-        signal(server, "CONT")?;
+        server.signal("CONT")?;
         let begun = Instant::now();
         while bucket.get("k").await.is_err() {
             if begun.elapsed() > PATIENCE {

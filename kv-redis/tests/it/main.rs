@@ -3,11 +3,13 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
 mod crashes;
+mod fixtures;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -19,11 +21,18 @@ type Test = fn(&mut Server) -> Result<(), Failed>;
 /// The server's options, the test's name and the test.
 type Row = (&'static [&'static str], &'static str, Test);
 
+/// A test that starts a group of servers from this program, with its name.
+type GroupRow = (&'static str, fn(&Path) -> Result<(), Failed>);
+
 fn main() -> ExitCode {
     let rows = [crashes::TESTS, refusals::TESTS, traffic::TESTS].concat();
-    let trials = rows.into_iter().map(|(options, name, test): Row| match redis_server() {
+    let on_one = rows.into_iter().map(|(options, name, test): Row| match redis_server() {
         None => lacking(name, "redis-server"),
         Some(program) => Trial::test(name, move || test(&mut Server::start(&program, options)?)),
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    let on_groups = fixtures::TESTS.iter().map(|(name, test): &GroupRow| match redis_server() {
+        None => lacking(name, "redis-server"),
+        Some(program) => Trial::test(*name, move || test(&program)),
+    });
+    libtest_mimic::run(&Arguments::from_args(), on_one.chain(on_groups).collect()).exit_code()
 }
