@@ -65,7 +65,7 @@ impl Data {
     }
 
     /// Writes every record once.
-    pub(crate) async fn fill<C: Client>(&self, client: &C, fill: Fill) -> Result {
+    pub(crate) async fn fill<C: Client>(&self, client: &mut C, fill: Fill) -> Result {
         let value = match fill {
             Fill::Values => self.values.last().cloned().unwrap_or_default(),
             Fill::Counters => Bytes::from_static(b"0"),

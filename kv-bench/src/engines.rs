@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kv::{Durability, Store};
+use tempfile::TempDir;
 
 use crate::client::{Raw, Result};
 use crate::raw::RawMemory;
@@ -22,24 +23,33 @@ pub struct Class {
 pub trait Engine {
     /// The raw driver.
     type Raw: Raw;
+    /// Where a pair of stores stands: a folder, or a server of its own. It ends when this is dropped.
+    type Place;
     /// The engine's name in reports and filters.
     const NAME: &'static str;
     /// Its classes. All workloads run in the first one, those that write in each.
     const CLASSES: &'static [Class];
 
-    /// The URL under which our provider opens the store in `folder`.
-    fn url(folder: &Path, class: Class) -> String;
+    /// A new place under `dir`, with nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// What the system has.
+    fn place(dir: &Path) -> Result<Self::Place>;
 
-    /// Opens the raw driver's store in `folder`.
+    /// The URL under which our provider opens its store there.
+    fn url(place: &Self::Place, class: Class) -> String;
+
+    /// Opens the raw driver's store there.
     ///
     /// # Errors
     ///
     /// What the driver has.
-    fn open_raw(folder: &Path, class: Class) -> Result<Self::Raw>;
+    fn open_raw(place: &Self::Place, class: Class) -> impl Future<Output = Result<Self::Raw>>;
 
-    /// Opens our store in `folder`, with further options such as `io=inline`.
-    fn open(folder: &Path, class: Class, with: &[String]) -> impl Future<Output = Result<Store>> {
-        let mut url = Self::url(folder, class);
+    /// Opens our store there, with further options such as `io=inline`.
+    fn open(place: &Self::Place, class: Class, with: &[String]) -> impl Future<Output = Result<Store>> {
+        let mut url = Self::url(place, class);
         for option in with {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(option);
@@ -70,19 +80,29 @@ pub fn for_each(visitor: &mut impl Visitor) -> Result {
     Ok(())
 }
 
+/// A new folder.
+pub(crate) fn folder(dir: &Path) -> Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("stores-").tempdir_in(dir)?)
+}
+
 /// kv-memory beside an ordered map under a lock.
 struct Memory;
 
 impl Engine for Memory {
     type Raw = RawMemory;
+    type Place = TempDir;
     const NAME: &'static str = "memory";
     const CLASSES: &'static [Class] = &[Class { name: "volatile", durability: Durability::Volatile }];
 
-    fn url(_: &Path, _: Class) -> String {
+    fn place(dir: &Path) -> Result<TempDir> {
+        folder(dir)
+    }
+
+    fn url(_: &TempDir, _: Class) -> String {
         "memory:".to_owned()
     }
 
-    fn open_raw(_: &Path, _: Class) -> Result<RawMemory> {
+    async fn open_raw(_: &TempDir, _: Class) -> Result<RawMemory> {
         Ok(RawMemory::default())
     }
 }
@@ -94,6 +114,7 @@ struct Sled;
 #[cfg(feature = "sled")]
 impl Engine for Sled {
     type Raw = RawSled;
+    type Place = TempDir;
     const NAME: &'static str = "sled";
     const CLASSES: &'static [Class] = &[
         Class { name: "relaxed", durability: Durability::Volatile },
@@ -101,13 +122,17 @@ impl Engine for Sled {
         Class { name: "power", durability: Durability::Power },
     ];
 
-    fn url(folder: &Path, class: Class) -> String {
+    fn place(dir: &Path) -> Result<TempDir> {
+        folder(dir)
+    }
+
+    fn url(place: &TempDir, class: Class) -> String {
         // What a URL would take for something else.
-        let path = folder.display().to_string().replace('%', "%25").replace('?', "%3F");
+        let path = place.path().join("ours").display().to_string().replace('%', "%25").replace('?', "%3F");
         format!("sled:{path}?durability={}", class.name)
     }
 
-    fn open_raw(folder: &Path, class: Class) -> Result<RawSled> {
-        RawSled::open(folder, class.durability)
+    async fn open_raw(place: &TempDir, class: Class) -> Result<RawSled> {
+        RawSled::open(&place.path().join("raw"), class.durability)
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use kv::{Bucket, Store};
 use serde::Serialize;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::client::{Client, Result};
@@ -152,38 +151,39 @@ impl<C: Client> Side<C> {
     }
 }
 
-/// Both sides of a cell, each with a fresh store in a folder of its own on the same disk, filled alike.
+/// Both sides of a cell, each with a fresh store in the same place, filled alike.
 pub struct Sides<E: Engine> {
     /// Our provider.
     pub ours: Side<Bucket>,
     /// The raw driver.
     pub raw: Side<E::Raw>,
     store: Store,
-    _folder: TempDir,
+    /// Goes last: the stores stand in it.
+    _place: E::Place,
 }
 
 impl<E: Engine> Sides<E> {
-    /// Opens and fills both stores in a new folder under `dir`; `with` holds further options for ours.
+    /// Opens and fills both stores in a new place under `dir`; `with` holds further options for ours.
     ///
     /// # Errors
     ///
-    /// What the folder and the stores have.
+    /// What the place and the stores have.
     pub fn open(runtime: &Runtime, dir: &Path, with: &[String], data: &Arc<Data>, cell: &Cell) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("stores-").tempdir_in(dir)?;
+        let place = E::place(dir)?;
         let fill = cell.workload.fill();
-        let raw = E::open_raw(&folder.path().join("raw"), cell.class)?;
-        let (store, bucket) = runtime.block_on(async {
-            data.fill(&raw, fill).await?;
-            let store = E::open(&folder.path().join("ours"), cell.class, with).await?;
-            let bucket = store.open_bucket("bench").await?;
-            data.fill(&bucket, fill).await?;
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((store, bucket))
+        let (raw, store, bucket) = runtime.block_on(async {
+            let mut raw = E::open_raw(&place, cell.class).await?;
+            data.fill(&mut raw, fill).await?;
+            let store = E::open(&place, cell.class, with).await?;
+            let mut bucket = store.open_bucket("bench").await?;
+            data.fill(&mut bucket, fill).await?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((raw, store, bucket))
         })?;
         Ok(Self {
             ours: Side::new(bucket, data, cell.workload, cell.callers),
             raw: Side::new(raw, data, cell.workload, cell.raw_callers),
             store,
-            _folder: folder,
+            _place: place,
         })
     }
 

@@ -53,8 +53,8 @@ pub(crate) struct Polls {
     pub(crate) timer: Timer,
     /// Likewise beside the raw driver called in the tasks, which yield after each call.
     pub(crate) timer_raw_inline: Timer,
-    /// Likewise beside the raw driver called through the blocking pool.
-    pub(crate) timer_raw_blocking: Timer,
+    /// Likewise beside the raw driver called through the blocking pool; none of a driver whose calls do not block.
+    pub(crate) timer_raw_blocking: Option<Timer>,
 }
 
 /// How late a timer was.
@@ -89,8 +89,12 @@ pub(crate) fn probe<E: Engine>(runtime: &Runtime, options: &Options, class: Clas
     let (timer, polls) = watched.ok_or("nothing was watched")?;
     let (timer_raw_inline, _) =
         watch(runtime, length, |caller, until| raw_inline(raw.clone(), Arc::clone(data), caller, until))?;
-    let (timer_raw_blocking, _) =
-        watch(runtime, length, |caller, until| raw_blocking(raw.clone(), Arc::clone(data), caller, until))?;
+    let timer_raw_blocking = match raw.blocking() {
+        None => None,
+        Some(_) => {
+            Some(watch(runtime, length, |caller, until| raw_blocking(raw.clone(), Arc::clone(data), caller, until))?.0)
+        }
+    };
     sides.close(runtime)?;
 
     let poll = Spread::of(&polls);
@@ -150,7 +154,7 @@ async fn tick(until: Instant) -> Result<Latency> {
     Ok(late)
 }
 
-async fn ours_polled<C: Client>(client: C, data: Arc<Data>, caller: usize, until: Instant) -> Result<Written> {
+async fn ours_polled<C: Client>(mut client: C, data: Arc<Data>, caller: usize, until: Instant) -> Result<Written> {
     let keys = data.share(caller, WRITERS);
     let mut written = Written { writes: 0, polls: Latency::new()? };
     for (n, key) in keys.iter().cycle().enumerate() {
@@ -170,7 +174,7 @@ async fn ours_polled<C: Client>(client: C, data: Arc<Data>, caller: usize, until
     Ok(written)
 }
 
-async fn raw_inline<R: Raw>(raw: R, data: Arc<Data>, caller: usize, until: Instant) -> Result<Written> {
+async fn raw_inline<R: Raw>(mut raw: R, data: Arc<Data>, caller: usize, until: Instant) -> Result<Written> {
     let keys = data.share(caller, WRITERS);
     let mut written = Written { writes: 0, polls: Latency::new()? };
     for (n, key) in keys.iter().cycle().enumerate() {
@@ -193,7 +197,8 @@ async fn raw_blocking<R: Raw>(raw: R, data: Arc<Data>, caller: usize, until: Ins
             break;
         }
         let (raw, key, value) = (raw.clone(), key.clone(), data.value(n).clone());
-        tokio::task::spawn_blocking(move || raw.set_now(&key, &value)).await??;
+        let set = move || raw.blocking().map_or(Ok(()), |raw| raw.set_now(&key, &value));
+        tokio::task::spawn_blocking(set).await??;
         written.writes += 1;
     }
     Ok(written)

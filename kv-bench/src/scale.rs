@@ -78,21 +78,18 @@ pub(crate) struct BucketListing {
 /// Lists a bucket of many keys.
 pub(crate) fn listing<E: Engine>(runtime: &Runtime, options: &Options, class: Class) -> Result<Listing> {
     let keys = if options.quick { QUICK_KEYS } else { KEYS };
-    let folder = tempfile::Builder::new().prefix("stores-").tempdir_in(options.dir())?;
-    let raw = {
-        let raw = E::open_raw(&folder.path().join("raw"), class)?;
-        runtime.block_on(list_all(&raw, keys))?
-    };
-    let (ours, store) = runtime.block_on(async {
-        let store = E::open(&folder.path().join("ours"), class, &options.with).await?;
-        let bucket = store.open_bucket("bench").await?;
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((list_all(&bucket, keys).await?, store))
+    let place = E::place(options.dir())?;
+    let (ours, raw) = runtime.block_on(async {
+        let raw = list_all(&mut E::open_raw(&place, class).await?, keys).await?;
+        let store = E::open(&place, class, &options.with).await?;
+        let ours = list_all(&mut store.open_bucket("bench").await?, keys).await?;
+        store.close().await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((ours, raw))
     })?;
-    runtime.block_on(store.close())?;
     Ok(Listing { engine: E::NAME, durability: class.name, keys, ours, raw })
 }
 
-async fn list_all<C: Client>(client: &C, keys: usize) -> Result<Listed> {
+async fn list_all<C: Client>(client: &mut C, keys: usize) -> Result<Listed> {
     let value = Bytes::from_static(b"a value");
     for from in (0..keys).step_by(BATCH) {
         let names: Vec<String> = (from..keys.min(from + BATCH)).map(|n| format!("record:{n:09}")).collect();
@@ -135,9 +132,9 @@ fn resident() -> Option<u64> {
 pub(crate) fn buckets<E: Engine>(runtime: &Runtime, options: &Options, class: Class) -> Result<Buckets> {
     let buckets = if options.quick { QUICK_BUCKETS } else { BUCKETS };
     let sizes = [buckets / 10, buckets / 2, buckets];
-    let folder = tempfile::Builder::new().prefix("stores-").tempdir_in(options.dir())?;
+    let place = E::place(options.dir())?;
     runtime.block_on(async {
-        let store = E::open(&folder.path().join("ours"), class, &options.with).await?;
+        let store = E::open(&place, class, &options.with).await?;
         let mut costs = Vec::with_capacity(buckets);
         let mut listings = Vec::new();
         for n in 0..buckets {

@@ -8,7 +8,7 @@ use kv::Durability;
 use parking_lot::Mutex;
 use sled::{IVec, Tree};
 
-use crate::client::{Client, Raw, Result, missing};
+use crate::client::{Client, Raw, Result, SetNow, missing};
 
 /// sled as its documentation shows it: one tree, `insert` and `get`, and a flush where the class asks for one.
 #[derive(Clone)]
@@ -61,28 +61,28 @@ impl RawSled {
 impl Client for RawSled {
     type Cursor = IVec;
 
-    async fn get(&self, key: &str) -> Result<usize> {
+    async fn get(&mut self, key: &str) -> Result<usize> {
         let value = self.tree.get(key)?.ok_or_else(|| missing(key))?;
         Ok(value.len())
     }
 
-    async fn set(&self, key: &str, value: &Bytes) -> Result {
+    async fn set(&mut self, key: &str, value: &Bytes) -> Result {
         self.set_now(key, value)
     }
 
-    async fn get_many(&self, keys: &[String]) -> Result<usize> {
+    async fn get_many(&mut self, keys: &[String]) -> Result<usize> {
         let found = keys.iter().map(|key| self.tree.get(key)).collect::<sled::Result<Vec<Option<IVec>>>>()?;
         Ok(found.iter().flatten().count())
     }
 
-    async fn set_many(&self, entries: Vec<(&str, Bytes)>) -> Result {
+    async fn set_many(&mut self, entries: Vec<(&str, Bytes)>) -> Result {
         for (key, value) in entries {
             self.tree.insert(key, &value[..])?;
         }
         self.acknowledge()
     }
 
-    async fn page(&self, cursor: Option<IVec>, limit: usize) -> Result<(usize, Option<IVec>)> {
+    async fn page(&mut self, cursor: Option<IVec>, limit: usize) -> Result<(usize, Option<IVec>)> {
         let from = cursor.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.tree.range::<&[u8], _>((from, Bound::Unbounded));
         let keys = range.keys().take(limit).collect::<sled::Result<Vec<IVec>>>()?;
@@ -90,7 +90,7 @@ impl Client for RawSled {
         Ok((keys.len(), next))
     }
 
-    async fn increment(&self, key: &str) -> Result<i64> {
+    async fn increment(&mut self, key: &str) -> Result<i64> {
         let mut sum = None;
         self.tree.fetch_and_update(key, |stored| {
             sum = stored.and_then(|text| std::str::from_utf8(text).ok()?.parse::<i64>().ok()?.checked_add(1));
@@ -102,6 +102,12 @@ impl Client for RawSled {
 }
 
 impl Raw for RawSled {
+    fn blocking(&self) -> Option<&dyn SetNow> {
+        Some(self)
+    }
+}
+
+impl SetNow for RawSled {
     fn set_now(&self, key: &str, value: &Bytes) -> Result {
         self.tree.insert(key, &value[..])?;
         self.acknowledge()
