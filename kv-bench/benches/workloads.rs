@@ -27,6 +27,10 @@ struct Groups<'a> {
 
 impl Visitor for Groups<'_> {
     fn visit<E: Engine>(&mut self) -> Result {
+        if let Some(why) = E::lacking() {
+            eprintln!("{} is left out: {why}", E::NAME);
+            return Ok(());
+        }
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
         for (at, class) in E::CLASSES.iter().copied().enumerate() {
             for workload in [Workload::Get, Workload::Set, Workload::Increment] {

@@ -9,6 +9,9 @@ use crate::client::{Raw, Result};
 use crate::raw::RawMemory;
 #[cfg(feature = "sled")]
 use crate::raw::RawSled;
+#[cfg(feature = "redis")]
+use crate::raw::{RawRedis, Server};
+use crate::workload::Workload;
 
 /// A durability class as an engine names it.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +21,9 @@ pub struct Class {
     /// What it promises.
     pub durability: Durability,
 }
+
+/// Callers that stand for a busy server.
+pub(crate) const BUSY: usize = 64;
 
 /// An engine: our provider beside its raw driver.
 pub trait Engine {
@@ -29,6 +35,16 @@ pub trait Engine {
     const NAME: &'static str;
     /// Its classes. All workloads run in the first one, those that write in each.
     const CLASSES: &'static [Class];
+
+    /// Why this machine can't run the engine; none where it can.
+    fn lacking() -> Option<&'static str> {
+        None
+    }
+
+    /// How many callers each workload runs with: one stands for a program's thread, 64 for a busy server.
+    fn callers(_: Workload) -> &'static [usize] {
+        &[1, BUSY]
+    }
 
     /// A new place under `dir`, with nothing in it.
     ///
@@ -77,6 +93,8 @@ pub fn for_each(visitor: &mut impl Visitor) -> Result {
     visitor.visit::<Memory>()?;
     #[cfg(feature = "sled")]
     visitor.visit::<Sled>()?;
+    #[cfg(feature = "redis")]
+    visitor.visit::<Redis>()?;
     Ok(())
 }
 
@@ -134,5 +152,42 @@ impl Engine for Sled {
 
     async fn open_raw(place: &TempDir, class: Class) -> Result<RawSled> {
         RawSled::open(&place.path().join("raw"), class.durability)
+    }
+}
+
+/// kv-redis beside the driver redis, on one server.
+#[cfg(feature = "redis")]
+struct Redis;
+
+#[cfg(feature = "redis")]
+impl Engine for Redis {
+    type Raw = RawRedis;
+    type Place = Server;
+    const NAME: &'static str = "redis";
+    const CLASSES: &'static [Class] = &[Class { name: "volatile", durability: Durability::Volatile }];
+
+    fn lacking() -> Option<&'static str> {
+        Server::lacking()
+    }
+
+    // Calls that share a connection share its trips: how many there are decides what one costs.
+    fn callers(workload: Workload) -> &'static [usize] {
+        match workload {
+            Workload::Get | Workload::Set => &[1, 16, BUSY, 256],
+            _ => &[1, BUSY],
+        }
+    }
+
+    fn place(dir: &Path) -> Result<Server> {
+        Server::start(dir)
+    }
+
+    fn url(place: &Server, _: Class) -> String {
+        // As long as the raw side's prefix, which begins with `them`.
+        format!("redis://127.0.0.1:{}?namespace=ours", place.port())
+    }
+
+    async fn open_raw(place: &Server, _: Class) -> Result<RawRedis> {
+        RawRedis::connect(place).await
     }
 }

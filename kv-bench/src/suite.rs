@@ -10,15 +10,12 @@ use tokio::runtime::Runtime;
 use crate::allocs::{Allocs, Counts};
 use crate::client::Result;
 use crate::data::Data;
-use crate::engines::{Class, Engine, Visitor, for_each};
+use crate::engines::{BUSY, Class, Engine, Visitor, for_each};
 use crate::latency::Latency;
 use crate::pair::{Cell, Pairs, Side, Sides};
-use crate::report::{Report, Row};
+use crate::report::{LeftOut, Report, Row};
 use crate::workload::Workload;
 use crate::{poll, scale};
-
-/// Callers that stand for one program thread and for a busy server.
-const CALLERS: [usize; 2] = [1, 64];
 
 /// Rounds' worth of calls that the latency pass of each pair of stores makes: percentiles need more calls than a mean.
 const LATENCY_ROUNDS: usize = 2;
@@ -106,7 +103,7 @@ impl Options {
 ///
 /// What the system has.
 pub fn runtime() -> Result<Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_time().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 /// One run over all engines.
@@ -153,6 +150,9 @@ impl<'a> Suite<'a> {
         let allocs = Allocs::read(&options.out)?;
         for_each(&mut Suite::new(options, Work::Measure { allocs, report: &mut report })?)?;
         if report.is_empty() {
+            if let Some(LeftOut { engine, why }) = report.left_out.first() {
+                return Err(format!("nothing was measured: {engine} is left out, because {why}").into());
+            }
             return Err("nothing to measure has such a name; --list shows the names there are".into());
         }
         Ok(report)
@@ -171,10 +171,6 @@ impl<'a> Suite<'a> {
 
     fn cell<E: Engine>(&mut self, cell: &Cell) -> Result {
         let (options, runtime, name) = (self.options, &self.runtime, cell.name());
-        if matches!(self.work, Work::List) {
-            println!("{name}");
-            return Ok(());
-        }
         let open = || {
             let mut sides = Sides::<E>::open(runtime, options.dir(), &options.with, &self.data, cell)?;
             sides.ours.calibrate(runtime, options.round())?;
@@ -207,26 +203,13 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
-    fn beside<E: Engine>(&mut self, class: Class) -> Result {
-        let first = E::CLASSES.first().is_some_and(|first| first.name == class.name);
-        let named = |what: &str| format!("{}/{}/{what}", E::NAME, class.name);
-        for (what, applies) in [("polls", true), ("listing", first), ("buckets", first)] {
-            let name = named(what);
-            if !applies || !self.options.wants(E::NAME, &name) {
-                continue;
-            }
-            match &mut self.work {
-                Work::List => println!("{name}"),
-                Work::Count { .. } => {}
-                Work::Measure { report, .. } => {
-                    eprintln!("{name}");
-                    match what {
-                        "polls" => report.polls.push(poll::probe::<E>(&self.runtime, self.options, class, &self.data)?),
-                        "listing" => report.listings.push(scale::listing::<E>(&self.runtime, self.options, class)?),
-                        _ => report.buckets.push(scale::buckets::<E>(&self.runtime, self.options, class)?),
-                    }
-                }
-            }
+    fn probe<E: Engine>(&mut self, name: &str, class: Class, probe: Probe) -> Result {
+        let Work::Measure { report, .. } = &mut self.work else { return Ok(()) };
+        eprintln!("{name}");
+        match probe {
+            Probe::Polls => report.polls.push(poll::probe::<E>(&self.runtime, self.options, class, &self.data)?),
+            Probe::Listing => report.listings.push(scale::listing::<E>(&self.runtime, self.options, class)?),
+            Probe::Buckets => report.buckets.push(scale::buckets::<E>(&self.runtime, self.options, class)?),
         }
         Ok(())
     }
@@ -234,31 +217,73 @@ impl<'a> Suite<'a> {
 
 impl Visitor for Suite<'_> {
     fn visit<E: Engine>(&mut self) -> Result {
-        for (at, class) in E::CLASSES.iter().copied().enumerate() {
-            for cell in cells(E::NAME, class, at == 0) {
-                if self.options.wants(E::NAME, &cell.name()) {
-                    self.cell::<E>(&cell)?;
-                }
+        let mut jobs = jobs::<E>();
+        jobs.retain(|(name, _)| self.options.wants(E::NAME, name));
+        if let Some(why) = E::lacking()
+            && !jobs.is_empty()
+        {
+            eprintln!("{} is left out: {why}", E::NAME);
+            if let Work::Measure { report, .. } = &mut self.work {
+                report.left_out.push(LeftOut { engine: E::NAME, why });
             }
-            self.beside::<E>(class)?;
+            return Ok(());
+        }
+        for (name, job) in jobs {
+            match job {
+                _ if matches!(self.work, Work::List) => println!("{name}"),
+                Job::Cell(cell) => self.cell::<E>(&cell)?,
+                Job::Probe(class, probe) => self.probe::<E>(&name, class, probe)?,
+            }
         }
         Ok(())
     }
 }
 
+/// One thing to do.
+enum Job {
+    Cell(Cell),
+    Probe(Class, Probe),
+}
+
+/// What is measured beside the workloads.
+#[derive(Clone, Copy)]
+enum Probe {
+    Polls,
+    Listing,
+    Buckets,
+}
+
+/// All that there is to do with an engine, by names for filters.
+fn jobs<E: Engine>() -> Vec<(String, Job)> {
+    let mut jobs = Vec::new();
+    for (at, class) in E::CLASSES.iter().copied().enumerate() {
+        jobs.extend(cells::<E>(class, at == 0).into_iter().map(|cell| (cell.name(), Job::Cell(cell))));
+        let mut probe = |what: &str, probe| {
+            jobs.push((format!("{}/{}/{what}", E::NAME, class.name), Job::Probe(class, probe)));
+        };
+        probe("polls", Probe::Polls);
+        if at == 0 {
+            probe("listing", Probe::Listing);
+            probe("buckets", Probe::Buckets);
+        }
+    }
+    jobs
+}
+
 /// The cells of a class: all workloads in an engine's first class, those that write in the others, where many
 /// callers that share a flush also stand beside one raw caller that has each to itself.
-fn cells(engine: &'static str, class: Class, first: bool) -> Vec<Cell> {
+fn cells<E: Engine>(class: Class, first: bool) -> Vec<Cell> {
+    let engine = E::NAME;
     let mut cells = Vec::new();
     for workload in Workload::ALL {
         if !first && !workload.writes() {
             continue;
         }
-        for callers in CALLERS {
+        for callers in E::callers(workload).iter().copied() {
             cells.push(Cell { engine, class, workload, callers, raw_callers: callers });
         }
         if !first && workload == Workload::Set {
-            cells.push(Cell { engine, class, workload, callers: CALLERS[1], raw_callers: 1 });
+            cells.push(Cell { engine, class, workload, callers: BUSY, raw_callers: 1 });
         }
     }
     cells

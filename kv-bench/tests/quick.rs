@@ -8,7 +8,9 @@ use std::process::Command;
 use serde_json::Value;
 
 fn run(program: &str, out: &Path, args: &[&str]) -> String {
-    let output = Command::new(program).arg("--quick").arg("--out").arg(out).args(args).output().unwrap();
+    // Engines that need a server have a test of their own.
+    let engines = ["--engine", "memory", "--engine", "sled"];
+    let output = Command::new(program).arg("--quick").arg("--out").arg(out).args(engines).args(args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     text
@@ -19,7 +21,7 @@ fn number(row: &Value, field: &str) -> f64 {
 }
 
 #[test]
-fn a_smoke_run_of_every_engine_reports_what_is_promised() {
+fn a_smoke_run_reports_what_is_promised() {
     let out = tempfile::tempdir().unwrap();
     run(env!("CARGO_BIN_EXE_kv-bench-allocs"), out.path(), &["--filter", "get/"]);
     let printed = run(env!("CARGO_BIN_EXE_kv-bench"), out.path(), &["--filter", "get/", "--filter", "power/set/64"]);
@@ -59,7 +61,14 @@ fn polls_listings_and_buckets_are_measured_too() {
     run(
         env!("CARGO_BIN_EXE_kv-bench"),
         out.path(),
-        &["--engine", "memory", "--filter", "polls", "--filter", "listing", "--filter", "buckets"],
+        &[
+            "--filter",
+            "memory/volatile/polls",
+            "--filter",
+            "memory/volatile/listing",
+            "--filter",
+            "memory/volatile/buckets",
+        ],
     );
     let report: Value = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
     let polls = &report["polls"][0];

@@ -18,6 +18,11 @@ pub(super) fn limit(cell: &Cell) -> Option<f64> {
             (64, false) => Some(1.0 / 15.0),
             _ => None,
         },
+        ("redis", _, Workload::Get | Workload::Set) => match cell.callers {
+            1..=64 => Some(1.05),
+            // So many share trips that the driver alone does not.
+            _ => Some(1.00),
+        },
         _ => None,
     }
 }

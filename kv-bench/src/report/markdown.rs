@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, Row};
+use super::{LeftOut, Report, Row};
 use crate::poll::{Polls, Timer};
 use crate::scale::{Buckets, Listing};
 
@@ -31,6 +31,9 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     )?;
     if !report.with.is_empty() {
         writeln!(out, "\nOur stores were opened with {}.", report.with.join(" and "))?;
+    }
+    for LeftOut { engine, why } in &report.left_out {
+        writeln!(out, "\n**{engine} is left out:** {why}.")?;
     }
     if report.quick {
         writeln!(out, "\n**A smoke run: its figures are worth nothing.**")?;

@@ -26,6 +26,8 @@ pub struct Report {
     machine: Machine,
     /// Options of our stores beyond the durability.
     with: Vec<String>,
+    /// Engines that this machine can't run.
+    pub(crate) left_out: Vec<LeftOut>,
     /// Our provider beside the raw driver.
     pub(crate) rows: Vec<Row>,
     /// Poll times.
@@ -34,6 +36,13 @@ pub struct Report {
     pub(crate) listings: Vec<Listing>,
     /// Many buckets.
     pub(crate) buckets: Vec<Buckets>,
+}
+
+/// An engine that could not be measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct LeftOut {
+    pub(crate) engine: &'static str,
+    pub(crate) why: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,6 +65,7 @@ impl Report {
                 architecture: std::env::consts::ARCH,
             },
             with: options.with.clone(),
+            left_out: Vec::new(),
             rows: Vec::new(),
             polls: Vec::new(),
             listings: Vec::new(),
