@@ -6,6 +6,7 @@ use kv::{Durability, Store};
 use tempfile::TempDir;
 
 use crate::client::{Raw, Result};
+use crate::further::Further;
 use crate::raw::RawMemory;
 #[cfg(feature = "sled")]
 use crate::raw::RawSled;
@@ -35,6 +36,8 @@ pub trait Engine {
     const NAME: &'static str;
     /// Its classes. All workloads run in the first one, those that write in each.
     const CLASSES: &'static [Class];
+    /// What is promised of it beside the ratios to the raw driver.
+    const FURTHER: &'static [Further] = &[];
 
     /// Why this machine can't run the engine; none where it can.
     fn lacking() -> Option<&'static str> {
@@ -165,6 +168,8 @@ impl Engine for Redis {
     type Place = Server;
     const NAME: &'static str = "redis";
     const CLASSES: &'static [Class] = &[Class { name: "volatile", durability: Durability::Volatile }];
+    const FURTHER: &'static [Further] =
+        &[Further::ManyAgainstSingle, Further::SmallBesideLarge, Further::PageAmongOthers];
 
     fn lacking() -> Option<&'static str> {
         Server::lacking()

@@ -1,6 +1,5 @@
 //! How long single calls take, in a pass of its own.
 
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -49,7 +48,10 @@ impl Latency {
 }
 
 /// Makes a caller's calls with a clock around each.
-pub(crate) async fn timed<C: Client>(mut task: Task<C>, numbers: Range<usize>) -> Result<Latency> {
+pub(crate) async fn timed<C: Client>(
+    mut task: Task<C>,
+    numbers: impl Iterator<Item = usize> + Send,
+) -> Result<Latency> {
     let mut latency = Latency::new()?;
     for n in numbers {
         let begun = Instant::now();

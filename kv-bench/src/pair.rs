@@ -52,7 +52,7 @@ pub struct Side<C: Client> {
 }
 
 impl<C: Client> Side<C> {
-    fn new(client: C, data: &Arc<Data>, workload: Workload, callers: usize) -> Self {
+    pub(crate) fn new(client: C, data: &Arc<Data>, workload: Workload, callers: usize) -> Self {
         Self { client, data: Arc::clone(data), workload, callers, next: 0, per_caller: 1 }
     }
 
@@ -122,6 +122,15 @@ impl<C: Client> Side<C> {
         })
     }
 
+    /// Runs a round; gives nanoseconds a call: the round's time by the calls of all callers.
+    ///
+    /// # Errors
+    ///
+    /// What the calls have.
+    pub(crate) fn nanos_a_call(&mut self, runtime: &Runtime) -> Result<f64> {
+        Ok(self.round(runtime)?.as_nanos() as f64 / self.calls() as f64)
+    }
+
     /// Runs `rounds` rounds in one, with a clock around each call. Not for throughput: the clock costs time.
     ///
     /// # Errors
@@ -159,7 +168,7 @@ pub struct Sides<E: Engine> {
     pub raw: Side<E::Raw>,
     store: Store,
     /// Goes last: the stores stand in it.
-    _place: E::Place,
+    place: E::Place,
 }
 
 impl<E: Engine> Sides<E> {
@@ -183,28 +192,25 @@ impl<E: Engine> Sides<E> {
             ours: Side::new(bucket, data, cell.workload, cell.callers),
             raw: Side::new(raw, data, cell.workload, cell.raw_callers),
             store,
-            _place: place,
+            place,
         })
     }
 
-    /// Measures both sides by turns, beginning with another one each time, also from one call to the next, and adds what
-    /// it finds to `pairs`.
+    /// Measures both sides by turns and adds what it finds to `pairs`.
     ///
     /// # Errors
     ///
     /// What the calls have.
     pub(crate) fn compare(&mut self, runtime: &Runtime, rounds: usize, pairs: &mut Pairs) -> Result {
         for _ in 0..rounds {
-            let (ours, raw) = if pairs.ratios.len().is_multiple_of(2) {
-                let ours = self.ours.round(runtime)?;
-                (ours, self.raw.round(runtime)?)
-            } else {
-                let raw = self.raw.round(runtime)?;
-                (self.ours.round(runtime)?, raw)
-            };
-            pairs.add(nanos(ours, self.ours.calls()), nanos(raw, self.raw.calls()));
+            pairs.by_turns(|| self.ours.nanos_a_call(runtime), || self.raw.nanos_a_call(runtime))?;
         }
         Ok(())
+    }
+
+    /// Where the stores stand.
+    pub(crate) fn place(&self) -> &E::Place {
+        &self.place
     }
 
     /// Closes our store; the raw one ends with its last handle.
@@ -217,11 +223,7 @@ impl<E: Engine> Sides<E> {
     }
 }
 
-fn nanos(took: Duration, calls: usize) -> f64 {
-    took.as_nanos() as f64 / calls as f64
-}
-
-/// What the rounds of a cell took, in nanoseconds a call.
+/// What two things that were measured by turns took, in nanoseconds: a call of ours and of the raw driver, as a rule.
 #[derive(Default)]
 pub(crate) struct Pairs {
     ours: Vec<f64>,
@@ -230,6 +232,28 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
+    /// Measures one thing and another, each in nanoseconds, beginning with another one each time, also from one pair of
+    /// stores to the next.
+    ///
+    /// # Errors
+    ///
+    /// What the two have.
+    pub(crate) fn by_turns(
+        &mut self,
+        mut ours: impl FnMut() -> Result<f64>,
+        mut raw: impl FnMut() -> Result<f64>,
+    ) -> Result {
+        let (ours, raw) = if self.ratios.len().is_multiple_of(2) {
+            let ours = ours()?;
+            (ours, raw()?)
+        } else {
+            let raw = raw()?;
+            (ours()?, raw)
+        };
+        self.add(ours, raw);
+        Ok(())
+    }
+
     fn add(&mut self, ours: f64, raw: f64) {
         self.ours.push(ours);
         self.raw.push(raw);

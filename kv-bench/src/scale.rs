@@ -21,7 +21,7 @@ const BUCKETS: usize = 10_000;
 const QUICK_BUCKETS: usize = 200;
 
 /// Keys of a page.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// Records written in one batch.
 const BATCH: usize = 1_000;
@@ -90,13 +90,7 @@ pub(crate) fn listing<E: Engine>(runtime: &Runtime, options: &Options, class: Cl
 }
 
 async fn list_all<C: Client>(client: &mut C, keys: usize) -> Result<Listed> {
-    let value = Bytes::from_static(b"a value");
-    for from in (0..keys).step_by(BATCH) {
-        let names: Vec<String> = (from..keys.min(from + BATCH)).map(|n| format!("record:{n:09}")).collect();
-        let entries: Vec<(&str, Bytes)> = names.iter().map(|name| (name.as_str(), value.clone())).collect();
-        client.set_many(entries).await?;
-    }
-
+    write_records(client, keys).await?;
     let resident_before = resident();
     let mut most = resident_before;
     let (mut cursor, mut found) = (None, 0);
@@ -122,6 +116,17 @@ async fn list_all<C: Client>(client: &mut C, keys: usize) -> Result<Listed> {
         grew_most: beyond(most),
         grew: beyond(resident()),
     })
+}
+
+/// Writes small records, whose names have numbers.
+pub(crate) async fn write_records<C: Client>(client: &mut C, records: usize) -> Result {
+    let value = Bytes::from_static(b"a value");
+    for from in (0..records).step_by(BATCH) {
+        let names: Vec<String> = (from..records.min(from + BATCH)).map(|n| format!("record:{n:09}")).collect();
+        let entries: Vec<(&str, Bytes)> = names.iter().map(|name| (name.as_str(), value.clone())).collect();
+        client.set_many(entries).await?;
+    }
+    Ok(())
 }
 
 fn resident() -> Option<u64> {

@@ -11,6 +11,7 @@ use crate::allocs::{Allocs, Counts};
 use crate::client::Result;
 use crate::data::Data;
 use crate::engines::{BUSY, Class, Engine, Visitor, for_each};
+use crate::further::Further;
 use crate::latency::Latency;
 use crate::pair::{Cell, Pairs, Side, Sides};
 use crate::report::{LeftOut, Report, Row};
@@ -90,6 +91,11 @@ impl Options {
 
     pub(crate) fn dir(&self) -> &PathBuf {
         self.dir.as_ref().unwrap_or(&self.out)
+    }
+
+    /// Pairs of rounds in each of the stores.
+    pub(crate) fn rounds_a_store(&self) -> usize {
+        self.rounds / usize::from(self.stores)
     }
 
     pub(crate) fn round(&self) -> Duration {
@@ -183,7 +189,7 @@ impl<'a> Suite<'a> {
                 let (mut pairs, mut latency, mut raw_latency) = (Pairs::default(), Latency::new()?, Latency::new()?);
                 for _ in 0..options.stores {
                     let mut sides = open()?;
-                    sides.compare(runtime, options.rounds / usize::from(options.stores), &mut pairs)?;
+                    sides.compare(runtime, options.rounds_a_store(), &mut pairs)?;
                     latency.add(&sides.ours.latency(runtime, LATENCY_ROUNDS)?)?;
                     raw_latency.add(&sides.raw.latency(runtime, LATENCY_ROUNDS)?)?;
                     sides.close(runtime)?;
@@ -210,6 +216,11 @@ impl<'a> Suite<'a> {
             Probe::Polls => report.polls.push(poll::probe::<E>(&self.runtime, self.options, class, &self.data)?),
             Probe::Listing => report.listings.push(scale::listing::<E>(&self.runtime, self.options, class)?),
             Probe::Buckets => report.buckets.push(scale::buckets::<E>(&self.runtime, self.options, class)?),
+            Probe::Further(further) => {
+                let promised = further.measure::<E>(&self.runtime, self.options, class, &self.data)?;
+                eprintln!("{promised}");
+                report.promises.push(promised);
+            }
         }
         Ok(())
     }
@@ -251,6 +262,7 @@ enum Probe {
     Polls,
     Listing,
     Buckets,
+    Further(Further),
 }
 
 /// All that there is to do with an engine, by names for filters.
@@ -265,6 +277,9 @@ fn jobs<E: Engine>() -> Vec<(String, Job)> {
         if at == 0 {
             probe("listing", Probe::Listing);
             probe("buckets", Probe::Buckets);
+            for further in E::FURTHER {
+                probe(further.name(), Probe::Further(*further));
+            }
         }
     }
     jobs

@@ -7,7 +7,7 @@ use crate::client::{Client, Result};
 use crate::data::{Data, Fill};
 
 /// Keys of one `get_many` and entries of one `set_many`.
-const MANY: usize = 100;
+pub(crate) const MANY: usize = 100;
 
 /// Keys of one page.
 const PAGE: usize = 1_000;

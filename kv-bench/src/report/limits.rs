@@ -2,7 +2,8 @@
 
 use kv::Durability;
 
-use crate::pair::Cell;
+use crate::further::Further;
+use crate::pair::{Cell, Compared};
 use crate::workload::Workload;
 
 /// The most that the cell's ratio may be; none where nothing is promised.
@@ -24,5 +25,16 @@ pub(super) fn limit(cell: &Cell) -> Option<f64> {
             _ => Some(1.00),
         },
         _ => None,
+    }
+}
+
+/// The most that the ratio of a further promise may be, and whether it keeps it.
+pub(super) fn further(further: Further, found: &Compared) -> (f64, bool) {
+    match further {
+        // 10 times cheaper.
+        Further::ManyAgainstSingle => (0.10, found.ratio <= 0.10),
+        // No worse, as far as the rounds can tell: a p99 beside a value that comes and goes is not the same twice.
+        Further::SmallBesideLarge => (1.00, found.ratio_min <= 1.00),
+        Further::PageAmongOthers => (1.20, found.ratio <= 1.20),
     }
 }

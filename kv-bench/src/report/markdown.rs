@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{LeftOut, Report, Row};
+use super::{LeftOut, Promised, Report, Row};
 use crate::poll::{Polls, Timer};
 use crate::scale::{Buckets, Listing};
 
@@ -39,9 +39,16 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "\n**A smoke run: its figures are worth nothing.**")?;
     }
     writeln!(out, "\n`kv-bench/README.md` says what is compared with what and how to read it.")?;
+    if !report.rows.is_empty() || !report.promises.is_empty() {
+        writeln!(out, "\n![Ratios](report.svg)")?;
+    }
     if !report.rows.is_empty() {
-        writeln!(out, "\n![Ratio to the raw driver](report.svg)\n\n## Beside the raw driver\n")?;
+        writeln!(out, "\n## Beside the raw driver\n")?;
         rows(out, &report.rows)?;
+    }
+    if !report.promises.is_empty() {
+        writeln!(out, "\n## Further promises\n")?;
+        promises(out, &report.promises)?;
     }
     if !report.polls.is_empty() {
         writeln!(out, "\n## Time of one poll, and a timer's delay\n")?;
@@ -101,6 +108,32 @@ fn rows(out: &mut String, rows: &[Row]) -> std::fmt::Result {
         "\n{records} records with values of {value_bytes} bytes; each ratio is the median of {rounds} pairs of rounds, \
          on {stores} pairs of stores."
     )
+}
+
+fn promises(out: &mut String, all: &[Promised]) -> std::fmt::Result {
+    writeln!(
+        out,
+        "| engine | durability | promise | what | µs | beside what | µs | ratio | lowest to highest | may be | |"
+    )?;
+    writeln!(out, "|---|---|---|---|---:|---|---:|---:|---|---:|---|")?;
+    for promised in all {
+        let Promised { engine, durability, promise, measured, beside, ratio, ratio_min, ratio_max, limit, .. } =
+            promised;
+        writeln!(
+            out,
+            "| {engine} | {durability} | {promise} | {measured} | {} | {beside} | {} | **{ratio:.3}** | {ratio_min:.3} to \
+             {ratio_max:.3} | {limit:.3} | {} |",
+            micros(promised.measured_ns),
+            micros(promised.beside_ns),
+            promised.verdict(),
+        )?;
+    }
+    for Promised { engine, durability, promise, note, .. } in all {
+        if let Some(note) = note {
+            writeln!(out, "\n{engine}/{durability}/{promise}: {note}.")?;
+        }
+    }
+    Ok(())
 }
 
 fn polls(out: &mut String, all: &[Polls]) -> std::fmt::Result {

@@ -3,12 +3,14 @@
 mod chart;
 mod limits;
 mod markdown;
+mod promised;
 mod row;
 
 use std::time::SystemTime;
 
 use serde::Serialize;
 
+pub(crate) use promised::Promised;
 pub(crate) use row::{Row, Spread};
 
 use crate::client::Result;
@@ -30,6 +32,8 @@ pub struct Report {
     pub(crate) left_out: Vec<LeftOut>,
     /// Our provider beside the raw driver.
     pub(crate) rows: Vec<Row>,
+    /// What else is promised.
+    pub(crate) promises: Vec<Promised>,
     /// Poll times.
     pub(crate) polls: Vec<Polls>,
     /// Long listings of keys.
@@ -67,6 +71,7 @@ impl Report {
             with: options.with.clone(),
             left_out: Vec::new(),
             rows: Vec::new(),
+            promises: Vec::new(),
             polls: Vec::new(),
             listings: Vec::new(),
             buckets: Vec::new(),
@@ -74,7 +79,11 @@ impl Report {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.polls.is_empty() && self.listings.is_empty() && self.buckets.is_empty()
+        self.rows.is_empty()
+            && self.promises.is_empty()
+            && self.polls.is_empty()
+            && self.listings.is_empty()
+            && self.buckets.is_empty()
     }
 
     /// The report for people.
