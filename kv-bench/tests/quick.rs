@@ -1,33 +1,25 @@
 //! The smoke run gives a report of the promised shape.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod support;
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
+use support::{COUNTS, MEASURES, check_ratio, complaints, number, report, rows, smoke};
 
+/// Engines that need a server have tests of their own.
 fn run(program: &str, out: &Path, args: &[&str]) -> String {
-    // Engines that need a server have a test of their own.
-    let engines = ["--engine", "memory", "--engine", "sled"];
-    let output = Command::new(program).arg("--quick").arg("--out").arg(out).args(engines).args(args).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    text
-}
-
-fn number(row: &Value, field: &str) -> f64 {
-    row[field].as_f64().unwrap_or_else(|| panic!("{field} is no number in {row}"))
+    support::run(smoke(program, out, args).args(["--engine", "memory", "--engine", "sled"]))
 }
 
 #[test]
 fn a_smoke_run_reports_what_is_promised() {
     let out = tempfile::tempdir().unwrap();
-    run(env!("CARGO_BIN_EXE_kv-bench-allocs"), out.path(), &["--filter", "get/"]);
-    let printed = run(env!("CARGO_BIN_EXE_kv-bench"), out.path(), &["--filter", "get/", "--filter", "power/set/64"]);
+    run(COUNTS, out.path(), &["--filter", "get/"]);
+    let printed = run(MEASURES, out.path(), &["--filter", "get/", "--filter", "power/set/64"]);
 
-    let report: Value = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
-    let rows = report["rows"].as_array().unwrap();
+    let report = report(out.path());
+    let rows = rows(&report, "rows");
     // One and 64 callers for get; for set also 64 beside one.
     let engines = 1 + usize::from(cfg!(feature = "sled"));
     assert_eq!(rows.len(), 2 * engines + 2 * usize::from(cfg!(feature = "sled")), "{printed}");
@@ -37,8 +29,7 @@ fn a_smoke_run_reports_what_is_promised() {
         }
         assert!(matches!(row["callers"].as_u64(), Some(1 | 64)), "{row}");
         assert_eq!((row["value_bytes"].as_u64(), row["records"].as_u64()), (Some(100), Some(8_000)));
-        let [ratio, least, most] = ["ratio", "ratio_min", "ratio_max"].map(|field| number(row, field));
-        assert!(0.0 < least && least <= ratio && ratio <= most, "{row}");
+        check_ratio(row);
         assert!(number(row, "provider_ns") > 0.0 && number(row, "raw_ns") > 0.0, "{row}");
         let [p50, p99, p999] = ["p50_ns", "p99_ns", "p999_ns"].map(|field| number(row, field));
         assert!(0.0 < p50 && p50 <= p99 && p99 <= p999, "{row}");
@@ -59,7 +50,7 @@ fn a_smoke_run_reports_what_is_promised() {
 fn polls_listings_and_buckets_are_measured_too() {
     let out = tempfile::tempdir().unwrap();
     run(
-        env!("CARGO_BIN_EXE_kv-bench"),
+        MEASURES,
         out.path(),
         &[
             "--filter",
@@ -70,7 +61,7 @@ fn polls_listings_and_buckets_are_measured_too() {
             "memory/volatile/buckets",
         ],
     );
-    let report: Value = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
+    let report = report(out.path());
     let polls = &report["polls"][0];
     assert!(number(polls, "polls") >= 64.0 && number(&polls["poll"], "p999_ns") > 0.0, "{polls}");
     for timer in ["timer", "timer_raw_inline", "timer_raw_blocking"] {
@@ -85,11 +76,7 @@ fn polls_listings_and_buckets_are_measured_too() {
 #[test]
 fn a_filter_that_matches_nothing_is_refused() {
     let out = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_kv-bench"))
-        .args(["--quick", "--filter", "no-such-row", "--out"])
-        .arg(out.path())
-        .output()
-        .unwrap();
+    let output = smoke(MEASURES, out.path(), &["--filter", "no-such-row"]).output().unwrap();
     assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--list"));
+    assert!(complaints(&output).contains("--list"));
 }

@@ -29,10 +29,7 @@ pub(super) fn draw(report: &Report, file: &Path) -> Result {
     let from = bars.iter().map(|bar| bar.lowest).fold(0.5, f64::min) * 0.9;
     let to = bars.iter().map(|bar| bar.highest).fold(2.0, f64::max) * 1.1;
     let mut chart = ChartBuilder::on(&area)
-        .caption(
-            "Time of a call, as a multiple of what it stands beside: the raw driver, or what is named (less is better)",
-            ("sans-serif", 18),
-        )
+        .caption("Time as a multiple of the raw driver's, or of what is named (less is better)", ("sans-serif", 18))
         .margin(8)
         .margin_left(NAME_WIDTH)
         .margin_right(30)
