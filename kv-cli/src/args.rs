@@ -109,6 +109,15 @@ Examples:
   kv drop-bucket people --yes")]
     DropBucket(DropBucket),
 
+    /// List entries of a bucket that other programs made in the backend
+    #[command(after_help = "\
+For Redis, where redis-cli and others may make entries; takes one pass over all keys of the server. Shows how many
+entries were not listed before.
+
+Examples:
+  kv reindex people")]
+    Reindex(Reindex),
+
     /// Add to a counter and show its new value
     #[command(after_help = "\
 An absent key counts as 0. A counter is plain decimal text, so that set and get work on it.
@@ -255,6 +264,12 @@ pub(crate) struct DropBucket {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reindex {
+    /// The bucket's name
+    pub(crate) bucket: String,
 }
 
 #[derive(Debug, Args)]

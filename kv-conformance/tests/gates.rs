@@ -42,6 +42,10 @@ impl Provider for Nothing {
     async fn info(&self) -> Result<Vec<(&'static str, String)>> {
         unimplemented!("info")
     }
+
+    fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
+        None
+    }
 }
 
 /// A provider whose buckets open and have nothing else.
@@ -73,6 +77,10 @@ impl Provider for Hollow {
 
     async fn info(&self) -> Result<Vec<(&'static str, String)>> {
         unimplemented!("info")
+    }
+
+    fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
+        None
     }
 }
 

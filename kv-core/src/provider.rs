@@ -61,6 +61,22 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Facts about the store for people, in the order to show them: size, cache hits, stalls.
     async fn info(&self) -> Result<Vec<(&'static str, String)>>;
+
+    /// Listing what other clients of the backend made, where the provider keeps an index of its own for listings.
+    fn reindex(&self) -> Option<&dyn Reindex>;
+}
+
+/// Taking up entries that other clients of the backend made without telling the provider's index.
+#[async_trait]
+pub trait Reindex: Send + Sync {
+    /// Has every entry of the bucket listed, and gives how many were not.
+    ///
+    /// May be called at any time, also beside writers. Cost: one pass over all keys of the backend, not of the bucket.
+    ///
+    /// # Errors
+    ///
+    /// What the backend has. What was taken up before stays listed; the call may be made again.
+    async fn reindex(&self, bucket: &str) -> Result<u64>;
 }
 
 /// One bucket, as a provider hands it out.

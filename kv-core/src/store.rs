@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::flight::Flights;
-use crate::{Bucket, Declared, Error, Limits, Provider, Result};
+use crate::{Bucket, Declared, Effect, Error, ErrorKind, Limits, Provider, Result};
 
 /// An open store: a provider with its limits, as programs hold it.
 ///
@@ -90,6 +90,25 @@ impl Store {
     pub async fn drop_bucket(&self, name: &str) -> Result<()> {
         self.0.limits.bucket_name(name)?;
         self.0.provider.drop_bucket(name).await
+    }
+
+    /// Has the bucket's listings show entries that other clients of the backend made; gives how many were not listed.
+    ///
+    /// Cost: one pass over all keys of the backend.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where listings need no index, so that there is nothing to take up;
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a name over the limit, and what the backend has.
+    pub async fn reindex(&self, bucket: &str) -> Result<u64> {
+        self.0.limits.bucket_name(bucket)?;
+        match self.0.provider.reindex() {
+            Some(index) => index.reindex(bucket).await,
+            None => {
+                let text = "this provider lists its entries without an index, so there is nothing to take up";
+                Err(Error::new(ErrorKind::Unsupported, Effect::None, text))
+            }
+        }
     }
 
     /// Ends the store in order, after which it can be opened again at once (BKT-5, DUR-1). Handles that are left

@@ -91,6 +91,10 @@ impl kv_core::Provider for Provider {
             ("entries", data.entry_count().to_string()),
         ])
     }
+
+    fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
+        None
+    }
 }
 
 impl fmt::Debug for Provider {

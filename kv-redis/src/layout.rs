@@ -23,9 +23,6 @@ impl Group {
     /// The one that counts a bucket's generations; the only one on one server.
     pub(crate) const FIRST: Self = Self(0);
 
-    /// The last one in a cluster.
-    pub(crate) const LAST: Self = Self(u8::MAX);
-
     pub(crate) fn number(self) -> usize {
         usize::from(self.0)
     }

@@ -20,6 +20,7 @@ mod links;
 mod page;
 mod provider;
 mod redirect;
+mod reindex;
 mod script;
 mod store;
 mod sweep;
@@ -29,3 +30,4 @@ mod watch;
 
 pub use config::{Address, Config, Node, Reads, Secret, Tls};
 pub use provider::{Provider, declared, open_url};
+pub use url::SCHEMES;

@@ -171,17 +171,10 @@ impl Links {
         self.live(target, Lane::Usual).await
     }
 
-    /// This runtime's connection for reads of a slot: to a replica where there is one that can be reached.
-    pub(crate) async fn replica(self: &Arc<Self>, slot: u16) -> Result<Arc<Live>> {
-        if self.topology.primary(slot).is_none() {
-            self.topology.refresh(&self.dialer).await?;
-        }
-        if let Some(target) = self.topology.replica(slot)
-            && let Ok(live) = self.live(&target, Lane::Replica).await
-        {
-            return Ok(live);
-        }
-        self.primary(slot, Lane::Usual).await
+    /// This runtime's connection to a replica of a slot, where there is one that can be reached.
+    pub(crate) async fn replica(self: &Arc<Self>, slot: u16) -> Option<Arc<Live>> {
+        let target = self.topology.replica(slot)?;
+        self.live(&target, Lane::Replica).await.ok()
     }
 
     /// Sends commands of one slot, of which the last one carries the write if any, and follows where a cluster sends us.

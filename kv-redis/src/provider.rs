@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kv_core::{Batches, Consistency, Declared, ProviderBucket, Result, Store, StoreUrl, Watching};
+use kv_core::{Batches, Consistency, Declared, ProviderBucket, Reindex, Result, Store, StoreUrl, Watching};
 
 use crate::config::{Config, Reads};
 use crate::driver::Target;
@@ -103,6 +103,17 @@ impl kv_core::Provider for Provider {
             facts.insert(2, ("primaries", shown));
         }
         Ok(facts)
+    }
+
+    fn reindex(&self) -> Option<&dyn Reindex> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Reindex for Provider {
+    async fn reindex(&self, bucket: &str) -> Result<u64> {
+        Bucket::new(Arc::clone(&self.inner), bucket).reindex().await
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use kv_core::local::Hub;
 use kv_core::{Effect, Error, Result};
@@ -27,6 +28,9 @@ use crate::watch::Feeds;
 
 /// Runtimes whose ways a bucket remembers: the caller's and the store's own, and some.
 const WAYS: usize = 4;
+
+/// How long reads go to a primary before a replica is looked for again.
+const NO_REPLICA: Duration = Duration::from_secs(1);
 
 /// A store, without its handles.
 pub(crate) struct Inner {
@@ -131,6 +135,8 @@ pub(crate) struct State {
 pub(crate) struct Way {
     runtime: Id,
     version: u64,
+    /// When to look again, where there was no replica to read from.
+    until: Option<Instant>,
     pub(crate) group: Group,
     pub(crate) reads: Side,
     pub(crate) writes: Side,
@@ -180,7 +186,8 @@ impl Bucket {
         let (runtime, version) = (current()?.id(), links.topology.version());
         let is_good = |way: &&Arc<Way>| {
             let is_lost = way.reads.live.is_lost() || way.writes.live.is_lost();
-            way.runtime == runtime && way.version == version && !is_lost
+            let is_current = way.until.is_none_or(|until| Instant::now() < until);
+            way.runtime == runtime && way.version == version && !is_lost && is_current
         };
         if let Some(ways) = self.ways.get(group.number())
             && let Some(way) = ways.lock().iter().find(is_good)
@@ -198,16 +205,24 @@ impl Bucket {
         let version = links.topology.version();
         let usual = links.primary(slot, Lane::Usual).await?;
         let side = |live: Arc<Live>| Side { generation: live.generation_of(&self.keys.generation(group)), live };
+        let mut until = None;
         let reads = match links.config().reads {
             Reads::Primary => side(Arc::clone(&usual)),
-            Reads::Replica => side(links.replica(slot).await?),
+            Reads::Replica => match links.replica(slot).await {
+                Some(replica) => side(replica),
+                None => {
+                    until = Some(Instant::now() + NO_REPLICA);
+                    links.suspect();
+                    side(Arc::clone(&usual))
+                }
+            },
         };
         let writes = match self.inner.lane(Call::Write) {
             Lane::Waiting => side(links.primary(slot, Lane::Waiting).await?),
             _ => side(usual),
         };
         sweep::look(&self.inner).await;
-        let way = Arc::new(Way { runtime, version, group, reads, writes });
+        let way = Arc::new(Way { runtime, version, until, group, reads, writes });
         if let Some(ways) = self.ways.get(group.number()) {
             let mut ways = ways.lock();
             ways.retain(|other| other.runtime != runtime);

@@ -195,7 +195,7 @@ async fn look(topology: &Topology, dialer: &Arc<Dialer>) -> Result<Map> {
             tokio::time::sleep(begin).await;
             let mut connection = dialer.dial(&target, role, drop).await?;
             match &dialer.config().address {
-                Address::Sentinel { primary, .. } => ask_sentinel(&mut connection, primary).await,
+                Address::Sentinel { primary, .. } => ask_sentinel(&mut connection, primary, &target).await,
                 _ => ask_cluster(&mut connection, &target).await,
             }
         });
@@ -225,13 +225,22 @@ async fn ask(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Va
     }
 }
 
-async fn ask_sentinel(connection: &mut MultiplexedConnection, name: &str) -> Result<Map> {
+/// The error of a server that does not know what it is asked.
+fn not(error: Error, asked: &Target, what: &str) -> Error {
+    match error.kind() {
+        ErrorKind::Other => Error::new(ErrorKind::InvalidArgument, Effect::None, format!("{DOING}: {asked} is {what}")),
+        _ => error,
+    }
+}
+
+async fn ask_sentinel(connection: &mut MultiplexedConnection, name: &str, asked: &Target) -> Result<Map> {
     let command = |word: &str| {
         let mut command = redis::cmd("SENTINEL");
         command.arg(word).arg(name);
         command
     };
-    let Value::Array(address) = ask(connection, &command("GET-MASTER-ADDR-BY-NAME")).await? else {
+    let address = ask(connection, &command("GET-MASTER-ADDR-BY-NAME")).await;
+    let Value::Array(address) = address.map_err(|error| not(error, asked, "no sentinel"))? else {
         let text = format!("{DOING}: the sentinels watch no primary of the name in the URL's path");
         return Err(Error::new(ErrorKind::InvalidArgument, Effect::None, text));
     };
@@ -266,13 +275,8 @@ fn facts(value: &Value) -> Vec<(&str, &str)> {
 async fn ask_cluster(connection: &mut MultiplexedConnection, asked: &Target) -> Result<Map> {
     let mut command = redis::cmd("CLUSTER");
     command.arg("SLOTS");
-    let answer = ask(connection, &command).await.map_err(|error| match error.kind() {
-        ErrorKind::Other => {
-            let text = format!("{DOING}: {asked} is not part of a cluster; write redis:// for one server");
-            Error::new(ErrorKind::InvalidArgument, Effect::None, text)
-        }
-        _ => error,
-    })?;
+    let answer = ask(connection, &command).await;
+    let answer = answer.map_err(|error| not(error, asked, "not part of a cluster; write redis:// for one server"))?;
     let Value::Array(ranges) = answer else { return Err(odd(DOING, Call::Read)) };
     let mut map = Map { shards: Vec::new(), slots: vec![u16::MAX; usize::from(SLOTS)] };
     for range in ranges {

@@ -7,6 +7,10 @@ use kv_core::{Durability, Effect, Error, ErrorKind, Result, StoreUrl};
 
 use crate::config::{Address, Config, Node, Reads, Secret, Tls};
 
+/// The schemes of URLs that this provider takes.
+pub const SCHEMES: [&str; 7] =
+    ["redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"];
+
 const DEFAULT_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 

@@ -229,6 +229,10 @@ impl kv_core::Provider for Provider {
             ("slow calls", self.inner.io.slow_calls().to_string()),
         ])
     }
+
+    fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
+        None
+    }
 }
 
 impl fmt::Debug for Provider {

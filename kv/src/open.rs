@@ -48,7 +48,7 @@ pub fn check(url: &str) -> Result<()> {
     match url.scheme() {
         "memory" => check_memory(&url),
         #[cfg(feature = "redis")]
-        "redis" | "rediss" | "unix" => kv_redis::Config::from_url(&url).map(drop),
+        name if kv_redis::SCHEMES.contains(&name) => kv_redis::Config::from_url(&url).map(drop),
         #[cfg(feature = "sled")]
         "sled" => kv_sled::Config::from_url(&url).map(drop),
         other => Err(schemes::refuse(other)),
@@ -62,7 +62,7 @@ async fn connect(url: StoreUrl) -> Result<Store> {
             kv_memory::open_named(url.path())
         }
         #[cfg(feature = "redis")]
-        "redis" | "rediss" | "unix" => kv_redis::open_url(&url).await,
+        name if kv_redis::SCHEMES.contains(&name) => kv_redis::open_url(&url).await,
         #[cfg(feature = "sled")]
         "sled" => kv_sled::open_url(&url).await,
         other => Err(schemes::refuse(other)),

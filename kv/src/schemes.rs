@@ -35,15 +35,24 @@ struct Row {
     in_folder: bool,
 }
 
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 10] = [
     Row { name: "memory", form: "memory: or memory:NAME", feature: Some("memory"), in_folder: false },
     Row { name: "sled", form: "sled:FOLDER", feature: Some("sled"), in_folder: true },
     Row { name: "rocksdb", form: "rocksdb:FOLDER", feature: None, in_folder: true },
     Row { name: "redis", form: "redis://HOST:PORT", feature: Some("redis"), in_folder: false },
     Row { name: "rediss", form: "rediss://HOST:PORT", feature: Some("redis"), in_folder: false },
     Row { name: "unix", form: "unix:SOCKET", feature: Some("redis"), in_folder: false },
-    Row { name: "redis+sentinel", form: "redis+sentinel://HOST:PORT,…", feature: None, in_folder: false },
-    Row { name: "redis+cluster", form: "redis+cluster://HOST:PORT,…", feature: None, in_folder: false },
+    Row {
+        name: "redis+sentinel", form: "redis+sentinel://HOST:PORT,…/NAME", feature: Some("redis"), in_folder: false
+    },
+    Row { name: "redis+cluster", form: "redis+cluster://HOST:PORT,…", feature: Some("redis"), in_folder: false },
+    Row {
+        name: "rediss+sentinel",
+        form: "rediss+sentinel://HOST:PORT,…/NAME",
+        feature: Some("redis"),
+        in_folder: false,
+    },
+    Row { name: "rediss+cluster", form: "rediss+cluster://HOST:PORT,…", feature: Some("redis"), in_folder: false },
 ];
 
 /// Every scheme that is known, whether this build can open it or not.

@@ -1,11 +1,11 @@
-//! Commands on buckets and on the store: `buckets`, `drop-bucket`, `info`.
+//! Commands on buckets and on the store: `buckets`, `drop-bucket`, `reindex`, `info`.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use kv::{Batches, Consistency, Declared, StoreUrl, Watching};
 use serde_json::{Map, Value, json};
 
-use crate::args::{DropBucket, Listing};
+use crate::args::{DropBucket, Listing, Reindex};
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::{escape, note};
 use crate::session::Session;
@@ -40,6 +40,20 @@ pub(super) async fn drop_bucket(args: DropBucket, session: &mut Session) -> Ende
             store.drop_bucket(&args.bucket).await?;
             if out.json {
                 out.json(&json!({"bucket": args.bucket}))?;
+            }
+            Ok(Verdict::Yes)
+        })
+        .await
+}
+
+pub(super) async fn reindex(args: Reindex, session: &mut Session) -> Ended {
+    session
+        .existing(async |store, out| {
+            let added = store.reindex(&args.bucket).await?;
+            if out.json {
+                out.json(&json!({"bucket": args.bucket, "added": added}))?;
+            } else {
+                out.line(&added.to_string())?;
             }
             Ok(Verdict::Yes)
         })

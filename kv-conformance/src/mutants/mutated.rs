@@ -51,6 +51,10 @@ impl Provider for Mutated {
     async fn info(&self) -> Result<Vec<(&'static str, String)>> {
         self.fault.info(&self.below).await
     }
+
+    fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
+        self.below.reindex()
+    }
 }
 
 struct MutatedBucket {

@@ -2,9 +2,12 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
+mod cluster;
 mod crashes;
 mod fixtures;
+mod load;
 mod refusals;
+mod sentinel;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;
@@ -30,9 +33,10 @@ fn main() -> ExitCode {
         None => lacking(name, "redis-server"),
         Some(program) => Trial::test(name, move || test(&mut Server::start(&program, options)?)),
     });
-    let on_groups = fixtures::TESTS.iter().map(|(name, test): &GroupRow| match redis_server() {
+    let on_groups = [fixtures::TESTS, cluster::TESTS, sentinel::TESTS].concat();
+    let on_groups = on_groups.into_iter().map(|(name, test): GroupRow| match redis_server() {
         None => lacking(name, "redis-server"),
-        Some(program) => Trial::test(*name, move || test(&program)),
+        Some(program) => Trial::test(name, move || test(&program)),
     });
     libtest_mimic::run(&Arguments::from_args(), on_one.chain(on_groups).collect()).exit_code()
 }

@@ -105,6 +105,11 @@ pub(crate) fn store_with(server: &Server, namespace: &str, change: impl FnOnce(&
     Store::new(Provider::new(config).expect("the configuration is good"))
 }
 
+/// A store at a URL of its own.
+pub(crate) fn open(url: &str) -> kv_core::Result<Store> {
+    Ok(Store::new(Provider::new(Config::from_url(&url.parse()?)?)?))
+}
+
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime can be made").block_on(future)

@@ -94,8 +94,13 @@ impl Sentinels {
     /// Freezes the primary, and gives its number.
     pub(crate) fn pause_primary(&mut self) -> io::Result<usize> {
         let old = self.primary()?;
-        self.servers[old].signal("STOP")?;
+        self.freeze(old)?;
         Ok(old)
+    }
+
+    /// Freezes a server.
+    pub(crate) fn freeze(&mut self, server: usize) -> io::Result<()> {
+        self.servers[server].signal("STOP")
     }
 
     /// Has a frozen server go on.
