@@ -7,6 +7,7 @@ mod crashes;
 mod fixtures;
 mod load;
 mod refusals;
+mod secure;
 mod sentinel;
 #[path = "../support/mod.rs"]
 mod support;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         None => lacking(name, "redis-server"),
         Some(program) => Trial::test(name, move || test(&mut Server::start(&program, options)?)),
     });
-    let on_groups = [fixtures::TESTS, cluster::TESTS, sentinel::TESTS].concat();
+    let on_groups = [fixtures::TESTS, cluster::TESTS, secure::TESTS, sentinel::TESTS].concat();
     let on_groups = on_groups.into_iter().map(|(name, test): GroupRow| match redis_server() {
         None => lacking(name, "redis-server"),
         Some(program) => Trial::test(name, move || test(&program)),

@@ -18,7 +18,7 @@ pub(crate) const TESTS: &[Row] = &[
     (&["--replicaof", "127.0.0.1 1"], "refusals::a_replica", replica),
 ];
 
-fn refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, words: &str) -> Result<(), Failed> {
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, words: &str) -> Result<(), Failed> {
     let error = result.expect_err("it should have been refused");
     ensure_eq!((error.kind(), error.effect()), (kind, Effect::None), "{error}");
     if !error.to_string().contains(words) {

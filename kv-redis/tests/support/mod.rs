@@ -6,6 +6,8 @@ pub(crate) mod cluster;
 pub(crate) mod control;
 pub(crate) mod process;
 pub(crate) mod sentinel;
+pub(crate) mod smoke;
+pub(crate) mod tls;
 
 use std::io;
 use std::net::Ipv4Addr;
