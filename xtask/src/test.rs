@@ -22,7 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     };
     let mut steps = Steps::new();
     if install {
-        steps.step("system packages", packages::install_missing);
+        steps.step("packages", packages::install_missing);
     }
     steps.step("formatting", || cargo_run(&["fmt", "--all", "--", "--check"]));
     steps.step("clippy", || {
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 
     let left_out = packages::missing();
     if !left_out.is_empty() {
-        println!("\nleft out, because this machine lacks a system package:");
+        println!("\nleft out, because this machine lacks a package:");
         for package in left_out {
             println!("  {:<16}{}", package.name, package.brings);
         }

@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use kv_redis::Address;
 use libtest_mimic::Failed;
 use redis::Commands;
 
 use crate::Row;
-use crate::support::{PATIENCE, Server, block_on, ensure_eq, store, store_with};
+use crate::support::{PATIENCE, Server, block_on, ensure_eq, store};
 
 pub(crate) const TESTS: &[Row] = &[
     (&[], "traffic::get_and_overwriting_set_take_one_trip", commands),
     (&[], "traffic::other_clients_see_and_change_entries", beside),
     (&[], "traffic::foreign_data_is_untouched_and_dropped_space_given_back", foreign),
-    (&[], "traffic::a_unix_socket_serves", socket),
     (&[], "traffic::drops_beside_writers", drops),
     (&[], "traffic::what_is_written_after_a_drop_is_there", after_drops),
     (&[], "traffic::what_was_read_after_a_drop_is_not_of_before", reads_after_drops),
@@ -102,16 +100,6 @@ fn foreign(server: &mut Server) -> Result<(), Failed> {
             }
             tokio::task::yield_now().await;
         }
-    })
-}
-
-fn socket(server: &mut Server) -> Result<(), Failed> {
-    block_on(async {
-        let store = store_with(server, "s", |config| config.address = Address::Unix(server.socket()));
-        let bucket = store.open_bucket("b").await?;
-        bucket.set("k", "v").await?;
-        ensure_eq!(bucket.get("k").await?.as_deref(), Some(&b"v"[..]));
-        Ok(())
     })
 }
 

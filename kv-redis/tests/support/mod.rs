@@ -8,6 +8,7 @@ pub(crate) mod process;
 pub(crate) mod sentinel;
 pub(crate) mod smoke;
 pub(crate) mod tls;
+pub(crate) mod valkey;
 
 use std::io;
 use std::net::Ipv4Addr;

@@ -57,7 +57,8 @@ impl Process {
         // sends what is new only up to a second after it says that it does.
         command.args(["--repl-diskless-sync", "no"]);
         command.args(&self.options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(command.spawn()?);
+        let failed = |cause: io::Error| io::Error::other(format!("starting {}: {cause}", self.program.display()));
+        self.child = Some(command.spawn().map_err(failed)?);
         Ok(())
     }
 
