@@ -35,6 +35,11 @@ impl Kv {
         Self { folder, url }
     }
 
+    /// A store elsewhere, and a folder for files.
+    pub(crate) fn at(url: impl Into<String>) -> Self {
+        Self { folder: TempDir::new().unwrap(), url: url.into() }
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

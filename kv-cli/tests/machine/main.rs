@@ -9,6 +9,9 @@
     reason = "tests may fail loudly, their helpers too"
 )]
 
+#[allow(dead_code, reason = "other test programs start servers with it; this one looks whether there are any")]
+#[path = "../../../kv-redis/tests/support/process.rs"]
+mod process;
 #[path = "../it/run.rs"]
 mod run;
 #[path = "../it/shared.rs"]
@@ -18,38 +21,12 @@ mod needs;
 mod real_data;
 mod system;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 
-use needs::Need;
-
-/// A test and what it needs.
-struct Test {
-    name: &'static str,
-    needs: &'static [Need],
-    run: fn(),
-}
+use needs::{Test, trial};
 
 fn main() {
     let args = Arguments::from_args();
-    let is_all_required = std::env::var_os("KV_TEST_REQUIRE").is_some_and(|require| require == "all");
-    let trials = real_data::TESTS.iter().chain(system::TESTS).map(|test| trial(test, is_all_required));
+    let trials = real_data::TESTS.iter().chain(system::TESTS).map(trial);
     libtest_mimic::run(&args, trials.collect()).exit();
-}
-
-fn trial(test: &Test, is_all_required: bool) -> Trial {
-    let missing: Vec<&Need> = test.needs.iter().filter(|need| !need.is_there()).collect();
-    let run = test.run;
-    let work = move || {
-        run();
-        Ok(())
-    };
-    if missing.is_empty() {
-        return Trial::test(test.name, work);
-    }
-    if is_all_required && let Some(need) = missing.iter().find(|need| need.is_installed_by_xtask()) {
-        let reason = format!("needs {}; `cargo xtask test --install` brings it", need.brought_by());
-        return Trial::test(test.name, move || Err(reason.into()));
-    }
-    let needs: Vec<&str> = missing.iter().map(|need| need.brought_by()).collect();
-    Trial::test(format!("{} (needs {})", test.name, needs.join(", ")), work).with_ignored_flag(true)
 }

@@ -1,11 +1,23 @@
 //! What tests need of the machine.
+#![allow(dead_code, reason = "two test programs use this, each some of it")]
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
+use libtest_mimic::Trial;
+
+use crate::process::redis_server;
+
 pub(crate) const WORDS: &str = "/usr/share/dict/american-english-huge";
 pub(crate) const UNICODE: &str = "/usr/share/unicode/UnicodeData.txt";
+
+/// A test and what it needs.
+pub(crate) struct Test {
+    pub(crate) name: &'static str,
+    pub(crate) needs: &'static [Need],
+    pub(crate) run: fn(),
+}
 
 /// Something that not every machine has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,6 +26,8 @@ pub(crate) enum Need {
     Words,
     /// The table of Unicode's characters.
     Unicode,
+    /// A Redis server's program.
+    Redis,
     /// The program that gives a command a terminal.
     Script,
     /// The right to become another user.
@@ -36,6 +50,7 @@ impl Need {
         match self {
             Self::Words => Path::new(WORDS).exists(),
             Self::Unicode => Path::new(UNICODE).exists(),
+            Self::Redis => redis_server().is_some(),
             Self::Script => Command::new("script").arg("--version").output().is_ok_and(|ran| ran.status.success()),
             Self::Root => is_root(),
             Self::Mount => is_root() && *CAN_MOUNT,
@@ -44,7 +59,7 @@ impl Need {
 
     /// Whether it comes from a package of `xtask/src/packages.rs`.
     pub(crate) fn is_installed_by_xtask(&self) -> bool {
-        matches!(self, Self::Words | Self::Unicode)
+        matches!(self, Self::Words | Self::Unicode | Self::Redis)
     }
 
     /// What brings it.
@@ -52,11 +67,32 @@ impl Need {
         match self {
             Self::Words => "the package wamerican-huge",
             Self::Unicode => "the package unicode-data",
+            Self::Redis => "the package redis-server",
             Self::Script => "the package bsdutils",
             Self::Root => "root",
             Self::Mount => "the right to mount",
         }
     }
+}
+
+/// The test: ignored where something is missing, or failed where everything that xtask installs has to be there.
+pub(crate) fn trial(test: &Test) -> Trial {
+    let is_all_required = std::env::var_os("KV_TEST_REQUIRE").is_some_and(|require| require == "all");
+    let missing: Vec<&Need> = test.needs.iter().filter(|need| !need.is_there()).collect();
+    let run = test.run;
+    let work = move || {
+        run();
+        Ok(())
+    };
+    if missing.is_empty() {
+        return Trial::test(test.name, work);
+    }
+    if is_all_required && let Some(need) = missing.iter().find(|need| need.is_installed_by_xtask()) {
+        let reason = format!("needs {}; `cargo xtask test --install` brings it", need.brought_by());
+        return Trial::test(test.name, move || Err(reason.into()));
+    }
+    let needs: Vec<&str> = missing.iter().map(|need| need.brought_by()).collect();
+    Trial::test(format!("{} (needs {})", test.name, needs.join(", ")), work).with_ignored_flag(true)
 }
 
 fn is_root() -> bool {
