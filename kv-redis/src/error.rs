@@ -1,6 +1,8 @@
 //! The driver's errors as ours, in one total match.
 
+use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 
 use kv_core::{Effect, Error, ErrorKind};
 use redis::{RedisError, ServerError};
@@ -63,7 +65,9 @@ pub(crate) fn unreachable(place: &str, cause: RedisError) -> Error {
 }
 
 fn is_tls(cause: &RedisError) -> bool {
-    let source = std::error::Error::source(cause).and_then(|source| source.downcast_ref::<io::Error>());
+    // The driver shares its causes.
+    let shared = StdError::source(cause).and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());
+    let source = shared.and_then(|shared| shared.downcast_ref::<io::Error>());
     source.is_some_and(|source| source.kind() == io::ErrorKind::InvalidData)
 }
 
