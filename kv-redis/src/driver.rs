@@ -13,6 +13,8 @@ use redis::{
     RedisResult, TlsCertificates,
 };
 
+use rustls::crypto::CryptoProvider;
+
 use crate::config::{Config, Node, Secret};
 use crate::error::unreachable;
 
@@ -62,6 +64,11 @@ impl Dialer {
             Error::new(ErrorKind::InvalidArgument, Effect::None, "the file that ca names can't be read")
                 .with_source(cause)
         })?;
+        if config.address.tls().is_some() && CryptoProvider::get_default().is_none() {
+            // The driver leaves it to the program to bring cryptography, and panics if nobody does. Another thread may
+            // have been faster.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
         Ok(Self { config, root })
     }
 

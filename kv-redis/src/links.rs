@@ -47,9 +47,12 @@ pub(crate) struct Links {
     is_closed: AtomicBool,
 }
 
+/// A connection that is made when it is needed, and made again when it was lost.
+type Line = Attempt<Arc<Live>>;
+
 /// The connections of one runtime.
 struct Link {
-    lines: Mutex<HashMap<(Target, Lane), Arc<Attempt<Arc<Live>>>>>,
+    lines: Mutex<HashMap<(Target, Lane), Arc<Line>>>,
     /// Ends with the runtime.
     has_ended: Arc<AtomicBool>,
     watcher: AbortHandle,

@@ -53,7 +53,7 @@ pub(super) async fn reindex(args: Reindex, session: &mut Session) -> Ended {
             if out.json {
                 out.json(&json!({"bucket": args.bucket, "added": added}))?;
             } else {
-                out.line(&added.to_string())?;
+                out.line(added.to_string())?;
             }
             Ok(Verdict::Yes)
         })

@@ -5,6 +5,7 @@
 mod cluster;
 mod crashes;
 mod fixtures;
+mod frozen;
 mod load;
 mod refusals;
 mod secure;
@@ -31,7 +32,7 @@ type Row = (&'static [&'static str], &'static str, Test);
 type GroupRow = (&'static str, fn(&Path) -> Result<(), Failed>);
 
 fn main() -> ExitCode {
-    let rows = [crashes::TESTS, refusals::TESTS, traffic::TESTS].concat();
+    let rows = [crashes::TESTS, frozen::TESTS, refusals::TESTS, traffic::TESTS].concat();
     let on_one = rows.into_iter().map(|(options, name, test): Row| match redis_server() {
         None => lacking(name, "redis-server"),
         Some(program) => Trial::test(name, move || test(&mut Server::start(&program, options)?)),
