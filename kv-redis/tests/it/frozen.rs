@@ -25,8 +25,6 @@ const LONGEST_CALL: Duration = Duration::from_millis(2_500);
 struct Caller {
     bucket: Bucket,
     key: String,
-    /// Its first call. Answers come together, so that callers who begin alike go on alike.
-    first: u64,
     /// Calls that succeeded.
     served: Arc<AtomicU64>,
     done: Arc<AtomicBool>,
@@ -45,8 +43,9 @@ struct Account {
 }
 
 impl Caller {
-    async fn run(mut self) -> Result<Account, String> {
-        let mut n = self.first;
+    /// Begins with the call of this number: callers that begin alike stay in step, and the freeze would meet one kind only.
+    async fn run(mut self, first: usize) -> Result<Account, String> {
+        let mut n = first;
         while !self.done.load(Ordering::Relaxed) {
             n += 1;
             let begun = Instant::now();
@@ -134,9 +133,8 @@ fn freeze(server: &mut Server) -> Result<(), Failed> {
             served.push(Arc::clone(&own));
             let (bucket, done) = (bucket.clone(), Arc::clone(&done));
             let key = format!("caller {caller}");
-            let first = u64::try_from(caller)?;
-            let caller = Caller { bucket, key, first, served: own, done, account: Account::default() };
-            callers.push(tokio::spawn(caller.run()));
+            callers
+                .push(tokio::spawn(Caller { bucket, key, served: own, done, account: Account::default() }.run(caller)));
         }
         all_served(&served).await?;
         server.signal("STOP")?;
