@@ -57,24 +57,25 @@ fn cluster(program: &Path) -> Result<(), Failed> {
 fn sentinels(program: &Path) -> Result<(), Failed> {
     let mut group = Sentinels::start(program, &[])?;
     ensure_eq!(group.hosts().split(',').count(), 3);
-    ensure_eq!(group.primary()?, 0);
-    group.server(0)?.ask::<()>(&["SET", "k", "v"])?;
+    let first = group.primary()?;
+    group.server(first)?.ask::<()>(&["SET", "k", "v"])?;
 
-    ensure_eq!(group.kill_primary()?, 0);
-    ensure_eq!(group.wait_for_new_primary(0)?, 1);
-    ensure_eq!(group.server(1)?.ask::<String>(&["GET", "k"])?, "v");
-    // The old one is told that it is a replica now.
-    group.resume(0)?;
+    ensure_eq!(group.kill_primary()?, first);
+    let second = group.wait_for_new_primary(first)?;
+    ensure_eq!((second, group.primary()?), (1 - first, 1 - first));
+    ensure_eq!(group.server(second)?.ask::<String>(&["GET", "k"])?, "v");
+    // The old one is told that it is a replica now, and has what the new one has.
+    group.resume(first)?;
     group.wait_until_settled()?;
-    ensure_eq!(group.primary()?, 1);
+    ensure_eq!(group.server(first)?.ask::<String>(&["GET", "k"])?, "v");
 
     // Two of three are enough; a frozen primary is replaced like a dead one.
     group.kill_sentinel(0);
-    ensure_eq!(group.pause_primary()?, 1);
-    ensure_eq!(group.wait_for_new_primary(1)?, 0);
-    group.unpause(1)?;
+    let old = group.pause_primary()?;
+    let new = group.wait_for_new_primary(old)?;
+    group.unpause(old)?;
     group.resume_sentinel(0)?;
     group.wait_until_settled()?;
-    ensure_eq!(group.server(0)?.ask::<String>(&["GET", "k"])?, "v");
+    ensure_eq!(group.server(new)?.ask::<String>(&["GET", "k"])?, "v");
     Ok(())
 }

@@ -49,7 +49,8 @@ impl Sentinels {
             let hurry = ["INFO-PERIOD", "200", "ASK-PERIOD", "100", "PUBLISH-PERIOD", "100", "TILT-PERIOD", "1000"];
             control.ask::<()>(&[&["SENTINEL", "DEBUG"][..], &hurry].concat())?;
             control.ask::<()>(&["SENTINEL", "MONITOR", NAME, "127.0.0.1", &port.to_string(), QUORUM])?;
-            let mut options = vec!["down-after-milliseconds", "500", "failover-timeout", "3000"];
+            // Less, and a loaded machine has servers replaced that nothing ails.
+            let mut options = vec!["down-after-milliseconds", "1000", "failover-timeout", "3000"];
             options.extend(self.password.iter().flat_map(|password| ["auth-pass", password]));
             control.ask::<()>(&[&["SENTINEL", "SET", NAME][..], &options].concat())?;
         }
