@@ -2,6 +2,8 @@
 //!
 //! It is a task of its own because a caller that is not polled any more must not hold the others up.
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -110,8 +112,26 @@ pub(crate) async fn outcome<T: Clone>(mut of: Outcome<T>) -> Result<T> {
     }
 }
 
-fn again(error: &Error) -> Error {
-    Error::new(error.kind(), error.effect(), error.to_string())
+/// The same error once more.
+fn again(error: &Arc<Error>) -> Error {
+    let same = Error::new(error.kind(), error.effect(), error.to_string());
+    if error.source().is_some() { same.with_source(Cause(Arc::clone(error))) } else { same }
+}
+
+/// The source of an error that several callers get.
+#[derive(Debug)]
+struct Cause(Arc<Error>);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.source().map_or(Ok(()), |source| fmt::Display::fmt(source, f))
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source().and_then(StdError::source)
+    }
 }
 
 /// The runtime that this is called on.

@@ -15,7 +15,7 @@ use redis::{
 
 use rustls::crypto::CryptoProvider;
 
-use crate::config::{Config, Node, Secret};
+use crate::config::{Config, Node, Secret, Tls};
 use crate::error::unreachable;
 
 /// Calls that may wait for the driver to write them, before further ones wait as futures.
@@ -49,6 +49,13 @@ pub(crate) enum Role {
     Sentinel,
 }
 
+/// The certificates that may sign the server's.
+pub(crate) fn root(tls: &Tls) -> Result<Option<Vec<u8>>> {
+    tls.ca.as_ref().map(std::fs::read).transpose().map_err(|cause| {
+        Error::new(ErrorKind::InvalidArgument, Effect::None, "the file that ca names can't be read").with_source(cause)
+    })
+}
+
 /// What makes connections.
 pub(crate) struct Dialer {
     config: Config,
@@ -59,11 +66,7 @@ pub(crate) struct Dialer {
 impl Dialer {
     /// Connects to nothing.
     pub(crate) fn new(config: Config) -> Result<Self> {
-        let ca = config.address.tls().and_then(|tls| tls.ca.as_ref());
-        let root = ca.map(std::fs::read).transpose().map_err(|cause| {
-            Error::new(ErrorKind::InvalidArgument, Effect::None, "the file that ca names can't be read")
-                .with_source(cause)
-        })?;
+        let root = config.address.tls().map(root).transpose()?.flatten();
         if config.address.tls().is_some() && CryptoProvider::get_default().is_none() {
             // The driver leaves it to the program to bring cryptography, and panics if nobody does. Another thread may
             // have been faster.

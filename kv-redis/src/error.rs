@@ -55,20 +55,23 @@ pub(crate) fn unreachable(place: &str, cause: RedisError) -> Error {
         redis::ErrorKind::Parse => (ErrorKind::InvalidArgument, "what listens there is no Redis server"),
         redis::ErrorKind::InvalidClientConfig => (ErrorKind::InvalidArgument, "the URL can't be used"),
         _ if cause.is_timeout() => (ErrorKind::Timeout, "it did not answer in time"),
-        _ if is_tls(&cause) => {
+        _ if matches!(tls(&cause), Some(rustls::Error::InvalidCertificate(_))) => {
             (ErrorKind::AccessDenied, "its certificate is not one that is trusted for this name; see ca= and the host")
         }
-        _ => (ErrorKind::Unavailable, "it can't be reached; check the address and that the server runs"),
+        _ if tls(&cause).is_some() => (ErrorKind::InvalidArgument, "what listens there does not speak TLS as we do"),
+        _ => (
+            ErrorKind::Unavailable,
+            "it can't be reached; check the address, that the server runs, and whether it wants rediss",
+        ),
     };
     let error = Error::new(kind, Effect::None, format!("connecting to {place}: {why}"));
     if cause.kind() == redis::ErrorKind::Parse { error } else { error.with_source(cause) }
 }
 
-fn is_tls(cause: &RedisError) -> bool {
-    // The driver shares its causes.
-    let shared = StdError::source(cause).and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());
-    let source = shared.and_then(|shared| shared.downcast_ref::<io::Error>());
-    source.is_some_and(|source| source.kind() == io::ErrorKind::InvalidData)
+/// What TLS found wrong. The driver shares its causes, and this one is the cause of one.
+fn tls(cause: &RedisError) -> Option<&rustls::Error> {
+    let shared = StdError::source(cause)?.downcast_ref::<Arc<dyn StdError + Send + Sync>>()?;
+    shared.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
 }
 
 /// The error of a command that the server refused: it was not applied.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kv_core::{Durability, Effect, Error, ErrorKind, Result, StoreUrl};
 
 use crate::config::{Address, Config, Node, Reads, Secret, Tls};
+use crate::driver::root;
 
 /// The schemes of URLs that this provider takes.
 pub const SCHEMES: [&str; 7] =
@@ -50,6 +51,8 @@ pub(crate) fn parse(url: &StoreUrl) -> Result<Config> {
             }
         },
     };
+    // A mistake in the URL shows here already.
+    address.tls().map(root).transpose()?;
     let mut config = Config::new(address);
     config.user = url.user().map(str::to_owned);
     let (file, variable) = (options.take("password_file"), options.take("password_env"));
@@ -146,8 +149,10 @@ mod tests {
         let tcp = |host: &str, port, tls| Address::Tcp { host: host.to_owned(), port, tls };
         assert_eq!(config("redis://h").unwrap(), Config::new(tcp("h", 6379, None)));
         assert_eq!(config("redis://[::1]:7/").unwrap().address, tcp("::1", 7, None));
-        let ca = Tls { ca: Some("/ca.pem".into()) };
-        assert_eq!(config("rediss://h:1?ca=/ca.pem").unwrap().address, tcp("h", 1, Some(ca.clone())));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display();
+        let ca = Tls { ca: Some(file.path().to_owned()) };
+        assert_eq!(config(&format!("rediss://h:1?ca={path}")).unwrap().address, tcp("h", 1, Some(ca.clone())));
         let unix = config("unix:/run/r.sock?database=3&namespace=a:b").unwrap();
         assert_eq!((unix.address, unix.database), (Address::Unix("/run/r.sock".into()), 3));
         assert_eq!(unix.namespace, "a:b");
@@ -162,7 +167,7 @@ mod tests {
         assert_eq!(sentinel.address, Address::Sentinel { sentinels, primary: "main".to_owned(), tls: None });
         assert_eq!((sentinel.database, sentinel.wait_replicas), (3, 1));
         assert_eq!(sentinel.sentinel_user.as_deref(), Some("s"));
-        let cluster = config("rediss+cluster://a:1,b?reads=replica&ca=/ca.pem").unwrap();
+        let cluster = config(&format!("rediss+cluster://a:1,b?reads=replica&ca={path}")).unwrap();
         let nodes = vec![node("a", 1), node("b", 6379)];
         assert_eq!(cluster.address, Address::Cluster { nodes, tls: Some(ca) });
         assert_eq!(cluster.reads, Reads::Replica);
@@ -182,6 +187,7 @@ mod tests {
             ("redis+sentinel://h", "primary's name"),
             ("unix:", "names no socket"),
             ("redis://h?ca=x", "unknown option"),
+            ("rediss://h?ca=/no/such/file", "can't be read"),
             ("redis://h?reads=replica", "unknown option"),
             ("redis://h?sentinel_user=x", "unknown option"),
             ("redis://h?timeout=1", "did you mean timeout_ms?"),
