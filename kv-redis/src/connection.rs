@@ -4,71 +4,64 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kv_core::Result;
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, RedisResult, Value};
+use redis::{Cmd, Pipeline, Value};
 
 use crate::driver::Target;
 use crate::error::{Call, lost, refused};
 use crate::generation::{Generation, Generations};
+use crate::wire::{Answer, Fault, Why, Wire};
 
 /// After this many answers in a row that did not come in time a connection is given up.
 const TIMEOUTS: u32 = 3;
 
 /// A connection that many calls share.
 pub(crate) struct Live {
-    connection: MultiplexedConnection,
+    wire: Wire,
     pub(crate) target: Target,
     generations: Arc<Generations>,
-    is_lost: Arc<AtomicBool>,
+    is_given_up: AtomicBool,
     /// Answers in a row that did not come in time.
     timeouts: AtomicU32,
 }
 
 /// A connection for which the server watches a key.
 pub(crate) struct Watching {
-    connection: MultiplexedConnection,
+    wire: Wire,
     pub(crate) target: Target,
-    is_lost: Arc<AtomicBool>,
+    is_spoiled: AtomicBool,
 }
 
 impl Watching {
-    /// `is_lost` is set by who hears that the connection is gone.
-    pub(crate) fn new(connection: MultiplexedConnection, target: Target, is_lost: Arc<AtomicBool>) -> Self {
-        Self { connection, target, is_lost }
+    pub(crate) fn new(wire: Wire, target: Target) -> Self {
+        Self { wire, target, is_spoiled: AtomicBool::new(false) }
     }
 
     pub(crate) fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Acquire)
+        self.wire.is_lost() || self.is_spoiled.load(Ordering::Acquire)
     }
 
-    pub(crate) async fn send(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
-        let answers = self.connection.clone().send_packed_commands(commands, 0, commands.len()).await;
+    pub(crate) async fn send(&self, commands: &Pipeline) -> Result<Vec<Value>, Fault> {
+        let answers = self.wire.commands(commands).await;
         if answers.is_err() {
             // Whatever it was, what the server watches is not known any more.
-            self.is_lost.store(true, Ordering::Release);
+            self.is_spoiled.store(true, Ordering::Release);
         }
-        answers
+        answers.map(|answers| answers.value)
     }
 }
 
 impl Live {
-    /// `is_lost` is set by who hears that the connection is gone.
-    pub(crate) fn new(
-        connection: MultiplexedConnection,
-        target: Target,
-        generations: Arc<Generations>,
-        is_lost: Arc<AtomicBool>,
-    ) -> Self {
-        Self { connection, target, generations, is_lost, timeouts: AtomicU32::new(0) }
+    pub(crate) fn new(wire: Wire, target: Target, generations: Arc<Generations>) -> Self {
+        Self { wire, target, generations, is_given_up: AtomicBool::new(false), timeouts: AtomicU32::new(0) }
     }
 
     pub(crate) fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Acquire)
+        self.wire.is_lost() || self.is_given_up.load(Ordering::Acquire)
     }
 
     /// No further call takes this connection.
     pub(crate) fn give_up(&self) {
-        self.is_lost.store(true, Ordering::Release);
+        self.is_given_up.store(true, Ordering::Release);
     }
 
     /// What this connection knows of the generation that `key` holds.
@@ -86,18 +79,18 @@ impl Live {
 
     /// Sends a command and waits for the answer, a refusal among them.
     pub(crate) async fn raw(&self, doing: &str, call: Call, command: &Cmd) -> Result<Value> {
-        let answer = self.connection.clone().send_packed_command(command).await;
-        self.check(doing, call, answer)
+        let answer = self.wire.command(command).await;
+        Ok(self.check(doing, call, answer)?.value)
     }
 
     /// Sends commands in one go and waits for all answers, refusals among them.
     pub(crate) async fn pipeline(&self, doing: &str, call: Call, commands: &Pipeline) -> Result<Vec<Value>> {
-        let answers = self.connection.clone().send_packed_commands(commands, 0, commands.len()).await;
-        self.check(doing, call, answers)
+        let answers = self.wire.commands(commands).await;
+        Ok(self.check(doing, call, answers)?.value)
     }
 
     /// Takes in how a call ended.
-    fn check<T>(&self, doing: &str, call: Call, answer: RedisResult<T>) -> Result<T> {
+    fn check<T>(&self, doing: &str, call: Call, answer: Result<Answer<T>, Fault>) -> Result<Answer<T>> {
         match answer {
             Ok(answer) => {
                 if self.timeouts.load(Ordering::Relaxed) != 0 {
@@ -105,12 +98,12 @@ impl Live {
                 }
                 Ok(answer)
             }
-            Err(cause) => {
-                let is_timeout = cause.is_timeout();
+            Err(fault) => {
+                let is_timeout = fault.why == Why::Timeout;
                 if !is_timeout || self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS {
                     self.give_up();
                 }
-                Err(lost(doing, call, cause))
+                Err(lost(doing, call, fault))
             }
         }
     }

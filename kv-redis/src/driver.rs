@@ -1,25 +1,23 @@
-//! How the driver is set up: what a [`Config`] means to it. Its own defaults are for a program at a desk: answers within
-//! 500 ms, 50 calls queued, Nagle's delays.
+//! Making connections: what a [`Config`] means to a socket, TLS, and the first words to a server.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::{Effect, Error, ErrorKind, Result};
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo, RedisConnectionInfo,
-    RedisResult, TlsCertificates,
-};
+use redis::{PushInfo, Value};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
-use rustls::crypto::CryptoProvider;
-
-use crate::config::{Config, Node, Secret, Tls};
-use crate::error::unreachable;
-
-/// Calls that may wait for the driver to write them, before further ones wait as futures.
-const QUEUED_CALLS: usize = 1_024;
+use crate::config::{Config, Node, Tls};
+use crate::error::{turned_away, unreachable};
+use crate::wire::{Fault, Why, Wire};
 
 /// How long a connection may be silent before the system looks whether the other side is there, and how long what was
 /// sent may stay unacknowledged.
@@ -49,91 +47,123 @@ pub(crate) enum Role {
     Sentinel,
 }
 
-/// The certificates that may sign the server's.
-pub(crate) fn root(tls: &Tls) -> Result<Option<Vec<u8>>> {
-    tls.ca.as_ref().map(std::fs::read).transpose().map_err(|cause| {
-        Error::new(ErrorKind::InvalidArgument, Effect::None, "the file that ca names can't be read").with_source(cause)
-    })
-}
-
 /// What makes connections.
 pub(crate) struct Dialer {
     config: Config,
-    /// The certificates that may sign the server's, where the configuration names a file of them.
-    root: Option<Vec<u8>>,
+    tls: Option<TlsConnector>,
 }
 
 impl Dialer {
-    /// Connects to nothing.
+    /// Reads the certificates. Connects to nothing.
     pub(crate) fn new(config: Config) -> Result<Self> {
-        let root = config.address.tls().map(root).transpose()?.flatten();
-        if config.address.tls().is_some() && CryptoProvider::get_default().is_none() {
-            // The driver leaves it to the program to bring cryptography, and panics if nobody does. Another thread may
-            // have been faster.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        Ok(Self { config, root })
+        let tls = config.address.tls().map(connector).transpose()?;
+        Ok(Self { config, tls })
     }
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Makes a connection; what the server tells of its own accord goes to `hear`.
+    /// Connects, signs in and chooses the database. What the server tells of its own accord goes to `hear`.
     pub(crate) async fn dial(
         &self,
         target: &Target,
         role: Role,
         hear: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> Result<MultiplexedConnection> {
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.config.connect_timeout))
-            .set_response_timeout(Some(self.config.timeout))
-            .set_pipeline_buffer_size(QUEUED_CALLS)
-            .set_push_sender(move |message| {
-                hear(message);
-                Ok::<(), ()>(())
-            });
-        let unreachable = |cause| unreachable(&target.to_string(), cause);
-        let client = self.client(target, role).map_err(unreachable)?;
-        client.get_multiplexed_async_connection_with_config(&settings).await.map_err(unreachable)
+    ) -> Result<Wire> {
+        let place = target.to_string();
+        let dialing = async {
+            let wire = self.connect(target, hear).await.map_err(|cause| unreachable(&place, cause))?;
+            self.greet(&wire, role, &place).await?;
+            Ok(wire)
+        };
+        let late = |_| Err(unreachable(&place, io::ErrorKind::TimedOut.into()));
+        tokio::time::timeout(self.config.connect_timeout, dialing).await.unwrap_or_else(late)
     }
 
-    fn client(&self, target: &Target, role: Role) -> RedisResult<Client> {
-        let tls = self.config.address.tls();
-        let address = match (target, tls) {
-            (Target::Node(Node { host, port }), None) => ConnectionAddr::Tcp(host.clone(), *port),
-            (Target::Node(Node { host, port }), Some(_)) => {
-                ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
-            }
-            (Target::Unix(path), _) => ConnectionAddr::Unix(path.clone()),
+    async fn connect(&self, target: &Target, hear: impl Fn(PushInfo) + Send + Sync + 'static) -> io::Result<Wire> {
+        let timeout = self.config.timeout;
+        let Node { host, port } = match target {
+            Target::Unix(path) => return Ok(Wire::start(UnixStream::connect(path).await?, timeout, hear)),
+            Target::Node(node) => node,
         };
-        let mut settings = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
-        let (user, password) = match role {
-            Role::Server => (&self.config.user, &self.config.password),
-            Role::Sentinel => (&self.config.sentinel_user, &self.config.sentinel_password),
-        };
-        if role == Role::Server {
-            settings = settings.set_db(i64::from(self.config.database));
-        }
-        if let Some(user) = user {
-            settings = settings.set_username(user);
-        }
-        if let Some(password) = password {
-            settings = settings.set_password(Secret::reveal(password));
-        }
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
-        #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(USER_TIMEOUT);
-        let info = address.into_connection_info()?.set_redis_settings(settings).set_tcp_settings(tcp);
-        match tls {
-            Some(_) => {
-                let root_cert = self.root.clone();
-                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
-            }
-            None => Client::open(info),
-        }
+        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        set_up(&stream)?;
+        let Some(tls) = &self.tls else { return Ok(Wire::start(stream, timeout, hear)) };
+        let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+        Ok(Wire::start(tls.connect(name, stream).await?, timeout, hear))
     }
+
+    /// The first words.
+    async fn greet(&self, wire: &Wire, role: Role, place: &str) -> Result<()> {
+        let config = &self.config;
+        let (user, password, database) = match role {
+            Role::Server => (&config.user, &config.password, config.database),
+            Role::Sentinel => (&config.sentinel_user, &config.sentinel_password, 0),
+        };
+        let mut words = redis::pipe();
+        words.cmd("HELLO").arg(3);
+        if let Some(password) = password {
+            words.arg("AUTH").arg(user.as_deref().unwrap_or("default")).arg(password.reveal());
+        }
+        if database != 0 {
+            words.cmd("SELECT").arg(database);
+        }
+        let answers = wire.commands(&words).await.map_err(|Fault { why, .. }| match why {
+            Why::Timeout => unreachable(place, io::ErrorKind::TimedOut.into()),
+            Why::Lost(kind) => unreachable(place, kind.into()),
+            Why::Garbage => turned_away(place, None),
+        })?;
+        for answer in answers.value {
+            match answer {
+                Value::ServerError(error) => return Err(turned_away(place, Some(&error))),
+                Value::Map(_) | Value::Okay => {}
+                _ => return Err(turned_away(place, None)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn set_up(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
+}
+
+/// What stands in a file of certificates.
+pub(crate) fn authorities(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|cause| {
+        Error::new(ErrorKind::InvalidArgument, Effect::None, "the file that ca names can't be read").with_source(cause)
+    })
+}
+
+/// What does TLS.
+fn connector(tls: &Tls) -> Result<TlsConnector> {
+    let invalid = |text, cause: Box<dyn std::error::Error + Send + Sync>| {
+        Error::new(ErrorKind::InvalidArgument, Effect::None, text).with_source(cause)
+    };
+    let mut roots = RootCertStore::empty();
+    match &tls.ca {
+        Some(path) => {
+            let text = authorities(path)?;
+            for certificate in CertificateDer::pem_slice_iter(&text) {
+                const ODD: &str = "the file that ca names has something else than certificates (PEM)";
+                let certificate = certificate.map_err(|cause| invalid(ODD, cause.into()))?;
+                roots.add(certificate).map_err(|cause| invalid(ODD, cause.into()))?;
+            }
+        }
+        None => _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
+    }
+    if roots.is_empty() {
+        let text = "there are no certificates that may sign the server's; name a file of them with ca";
+        return Err(Error::new(ErrorKind::InvalidArgument, Effect::None, text));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|cause| invalid("setting TLS up failed", cause.into()))?;
+    Ok(TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth())))
 }

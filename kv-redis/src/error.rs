@@ -1,11 +1,11 @@
 //! The driver's errors as ours, in one total match.
 
-use std::error::Error as StdError;
 use std::io;
-use std::sync::Arc;
 
 use kv_core::{Effect, Error, ErrorKind};
-use redis::{RedisError, ServerError};
+use redis::ServerError;
+
+use crate::wire::{Fault, Why};
 
 /// What a call may have done when it failed on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,52 +26,55 @@ impl Call {
     }
 }
 
-/// The error of a call that got no answer, after it may have been sent.
-pub(crate) fn lost(doing: &str, call: Call, cause: RedisError) -> Error {
-    let (kind, why) = match cause.kind() {
-        _ if cause.is_timeout() => (ErrorKind::Timeout, "the server did not answer in time"),
-        redis::ErrorKind::Io => (ErrorKind::Unavailable, "the connection to the server was lost"),
-        redis::ErrorKind::Parse => (ErrorKind::Other, "the server's answer is not of the Redis protocol"),
-        _ => (ErrorKind::Other, "the driver failed"),
+/// The error of a call that got no answer.
+pub(crate) fn lost(doing: &str, call: Call, fault: Fault) -> Error {
+    let (kind, why) = match fault.why {
+        Why::Timeout => (ErrorKind::Timeout, "the server did not answer in time"),
+        Why::Lost(_) => (ErrorKind::Unavailable, "the connection to the server was lost"),
+        Why::Garbage => (ErrorKind::Other, "the server's answer is not of the Redis protocol"),
     };
-    // Nothing of an answer is in these, but for parse errors, which may quote it.
-    let error = Error::new(kind, call.lost(), format!("{doing}: {why}"));
-    if cause.kind() == redis::ErrorKind::Parse { error } else { error.with_source(cause) }
+    let effect = if fault.may_be_sent { call.lost() } else { Effect::None };
+    let error = Error::new(kind, effect, format!("{doing}: {why}"));
+    match fault.why {
+        Why::Lost(cause) => error.with_source(io::Error::from(cause)),
+        _ => error,
+    }
 }
 
-/// The error of a server that can't be reached, or will not have us. Nothing was sent.
-pub(crate) fn unreachable(place: &str, cause: RedisError) -> Error {
-    if let (Some(code), detail) = (cause.code(), cause.detail()) {
-        let (kind, why) = refusal(code, detail.unwrap_or_default());
-        return Error::new(kind, Effect::None, format!("connecting to {place}: {why}"));
-    }
+/// The error of a server that can't be reached. Nothing was sent.
+pub(crate) fn unreachable(place: &str, cause: io::Error) -> Error {
     let (kind, why) = match cause.kind() {
-        redis::ErrorKind::AuthenticationFailed => {
-            (ErrorKind::AccessDenied, "the server does not take this user and password")
-        }
-        redis::ErrorKind::RESP3NotSupported => {
-            (ErrorKind::Unsupported, "the server does not speak RESP3; it has to be Redis 6 or later")
-        }
-        redis::ErrorKind::Parse => (ErrorKind::InvalidArgument, "what listens there is no Redis server"),
-        redis::ErrorKind::InvalidClientConfig => (ErrorKind::InvalidArgument, "the URL can't be used"),
-        _ if cause.is_timeout() => (ErrorKind::Timeout, "it did not answer in time"),
+        io::ErrorKind::TimedOut => (ErrorKind::Timeout, "it did not answer in time"),
         _ if matches!(tls(&cause), Some(rustls::Error::InvalidCertificate(_))) => {
             (ErrorKind::AccessDenied, "its certificate is not one that is trusted for this name; see ca= and the host")
         }
         _ if tls(&cause).is_some() => (ErrorKind::InvalidArgument, "what listens there does not speak TLS as we do"),
-        _ => (
-            ErrorKind::Unavailable,
-            "it can't be reached; check the address, that the server runs, and whether it wants rediss",
-        ),
+        _ => {
+            let why = "it can't be reached; check the address, that the server runs, and whether it wants rediss";
+            (ErrorKind::Unavailable, why)
+        }
     };
-    let error = Error::new(kind, Effect::None, format!("connecting to {place}: {why}"));
-    if cause.kind() == redis::ErrorKind::Parse { error } else { error.with_source(cause) }
+    Error::new(kind, Effect::None, format!("connecting to {place}: {why}")).with_source(cause)
 }
 
-/// What TLS found wrong. The driver shares its causes, and this one is the cause of one.
-fn tls(cause: &RedisError) -> Option<&rustls::Error> {
-    let shared = StdError::source(cause)?.downcast_ref::<Arc<dyn StdError + Send + Sync>>()?;
-    shared.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+/// What TLS found wrong.
+fn tls(cause: &io::Error) -> Option<&rustls::Error> {
+    cause.get_ref()?.downcast_ref()
+}
+
+/// The error of a server that will not have us, or is none.
+pub(crate) fn turned_away(place: &str, error: Option<&ServerError>) -> Error {
+    let (kind, why) = match error.map(|error| (error.code(), error.details().unwrap_or_default())) {
+        None => (ErrorKind::InvalidArgument, "what listens there is no Redis server".to_owned()),
+        Some(("NOPROTO", _)) => old(),
+        Some((_, detail)) if detail.starts_with("unknown command") => old(),
+        Some((code, detail)) => refusal(code, detail),
+    };
+    Error::new(kind, Effect::None, format!("connecting to {place}: {why}"))
+}
+
+fn old() -> (ErrorKind, String) {
+    (ErrorKind::Unsupported, "the server does not speak RESP3; it has to be Redis 6 or later".to_owned())
 }
 
 /// The error of a command that the server refused: it was not applied.

@@ -11,6 +11,7 @@ use crate::error::{Call, lost, odd, too_few};
 use crate::generation::number;
 use crate::redirect::Chase;
 use crate::store::Bucket;
+use crate::wire::Why;
 
 const TAKING: &str = "taking a guard";
 const SWAPPING: &str = "swapping an entry";
@@ -52,10 +53,10 @@ impl KeyGuard {
             let answers = match connection.send(&commands).await {
                 Ok(answers) => answers,
                 // It was lost while it was idle.
-                Err(cause) if is_idle && !cause.is_timeout() => continue,
-                Err(cause) => {
+                Err(fault) if is_idle && fault.why != Why::Timeout => continue,
+                Err(fault) => {
                     links.suspect();
-                    return Err(lost(TAKING, Call::Read, cause));
+                    return Err(lost(TAKING, Call::Read, fault));
                 }
             };
             if let Some(redirect) = links.any_redirect(&way.writes.live.target, &answers) {
@@ -130,9 +131,9 @@ impl KeyGuard {
         }
         // At once, so that the outcome and the value that won come back together.
         look(&bucket, generation, &key, &mut commands);
-        let mut answers = connection.send(&commands).await.map_err(|cause| {
+        let mut answers = connection.send(&commands).await.map_err(|fault| {
             links.suspect();
-            lost(SWAPPING, Call::Write, cause)
+            lost(SWAPPING, Call::Write, fault)
         })?;
         bucket.large.note(&key, value.len());
         let mut after = answers.split_off(until.min(answers.len()));

@@ -21,12 +21,14 @@ mod page;
 mod provider;
 mod redirect;
 mod reindex;
+mod resp;
 mod script;
 mod store;
 mod sweep;
 mod topology;
 mod url;
 mod watch;
+mod wire;
 
 pub use config::{Address, Config, Node, Reads, Secret, Tls};
 pub use provider::{Provider, declared, open_url};

@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kv_core::{Effect, Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, PushInfo, PushKind, ServerError, Value};
+use redis::{Cmd, Pipeline, PushInfo, ServerError, Value};
 use tokio::runtime::Id;
 use tokio::task::AbortHandle;
 
@@ -23,6 +22,7 @@ use crate::error::{Call, closed, lost, odd, refused, too_few};
 use crate::generation::Generations;
 use crate::redirect::{self, Chase, Redirect};
 use crate::topology::Topology;
+use crate::wire::Wire;
 
 /// Connections for guards that are kept for the next ones.
 const IDLE_GUARDS: usize = 16;
@@ -299,15 +299,8 @@ impl Links {
         if let Some(idle) = idle {
             return Ok((idle, true));
         }
-        let is_lost = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&is_lost);
-        let hear = move |message: PushInfo| {
-            if message.kind == PushKind::Disconnection {
-                flag.store(true, Ordering::Release);
-            }
-        };
-        let connection = self.dialer.dial(target, Role::Server, hear).await?;
-        Ok((Watching::new(connection, target.clone(), is_lost), false))
+        let wire = self.dialer.dial(target, Role::Server, drop).await?;
+        Ok((Watching::new(wire, target.clone()), false))
     }
 
     /// Keeps a guard's connection for the next one.
@@ -325,18 +318,18 @@ impl Links {
         target: &Target,
         prefixes: &[&str],
         hear: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> Result<MultiplexedConnection> {
+    ) -> Result<Wire> {
         self.check_open()?;
-        let mut connection = self.dialer.dial(target, Role::Server, hear).await?;
+        let wire = self.dialer.dial(target, Role::Server, hear).await?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         for prefix in prefixes {
             tracking.arg("PREFIX").arg(*prefix);
         }
         let doing = "asking to hear of changes";
-        match connection.send_packed_command(&tracking).await.map_err(|cause| lost(doing, Call::Read, cause))? {
+        match wire.command(&tracking).await.map_err(|fault| lost(doing, Call::Read, fault))?.value {
             Value::ServerError(error) => Err(refused(doing, &error)),
-            _ => Ok(connection),
+            _ => Ok(wire),
         }
     }
 
@@ -352,18 +345,9 @@ impl Links {
 
     async fn connect(&self, target: Target, lane: Lane) -> Result<Live> {
         let generations = Arc::new(Generations::default());
-        let is_lost = Arc::new(AtomicBool::new(false));
-        let hear = {
-            let (generations, is_lost) = (Arc::clone(&generations), Arc::clone(&is_lost));
-            move |message: PushInfo| {
-                if message.kind == PushKind::Disconnection {
-                    is_lost.store(true, Ordering::Release);
-                }
-                generations.hear(&message);
-            }
-        };
-        let connection = self.dialer.dial(&target, Role::Server, hear).await?;
-        let live = Live::new(connection, target, generations, is_lost);
+        let to = Arc::clone(&generations);
+        let wire = self.dialer.dial(&target, Role::Server, move |message| to.hear(&message)).await?;
+        let live = Live::new(wire, target, generations);
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("OPTIN");
         live.call("asking to hear of dropped buckets", Call::Read, &tracking).await?;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use kv_core::{Effect, Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
 use rand::seq::SliceRandom;
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value};
 use tokio::task::JoinSet;
 
@@ -16,6 +15,7 @@ use crate::config::{Address, Node};
 use crate::driver::{Dialer, Role, Target};
 use crate::error::{Call, lost, odd, refused};
 use crate::layout::SLOTS;
+use crate::wire::Wire;
 
 /// How long one node has to say where the slots are before the next is asked as well: one that is frozen holds nobody up.
 const NEXT_AFTER: Duration = Duration::from_millis(100);
@@ -193,10 +193,10 @@ async fn look(topology: &Topology, dialer: &Arc<Dialer>) -> Result<Map> {
         wait += NEXT_AFTER;
         asking.spawn(async move {
             tokio::time::sleep(begin).await;
-            let mut connection = dialer.dial(&target, role, drop).await?;
+            let wire = dialer.dial(&target, role, drop).await?;
             match &dialer.config().address {
-                Address::Sentinel { primary, .. } => ask_sentinel(&mut connection, primary, &target).await,
-                _ => ask_cluster(&mut connection, &target).await,
+                Address::Sentinel { primary, .. } => ask_sentinel(&wire, primary, &target).await,
+                _ => ask_cluster(&wire, &target).await,
             }
         });
     }
@@ -218,8 +218,8 @@ fn none_left(why: &str) -> Error {
     Error::new(ErrorKind::Unavailable, Effect::None, format!("{DOING}: {why}"))
 }
 
-async fn ask(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value> {
-    match connection.send_packed_command(command).await.map_err(|cause| lost(DOING, Call::Read, cause))? {
+async fn ask(wire: &Wire, command: &Cmd) -> Result<Value> {
+    match wire.command(command).await.map_err(|fault| lost(DOING, Call::Read, fault))?.value {
         Value::ServerError(error) => Err(refused(DOING, &error)),
         value => Ok(value),
     }
@@ -233,13 +233,13 @@ fn not(error: Error, asked: &Target, what: &str) -> Error {
     }
 }
 
-async fn ask_sentinel(connection: &mut MultiplexedConnection, name: &str, asked: &Target) -> Result<Map> {
+async fn ask_sentinel(wire: &Wire, name: &str, asked: &Target) -> Result<Map> {
     let command = |word: &str| {
         let mut command = redis::cmd("SENTINEL");
         command.arg(word).arg(name);
         command
     };
-    let address = ask(connection, &command("GET-MASTER-ADDR-BY-NAME")).await;
+    let address = ask(wire, &command("GET-MASTER-ADDR-BY-NAME")).await;
     let Value::Array(address) = address.map_err(|error| not(error, asked, "no sentinel"))? else {
         let text = format!("{DOING}: the sentinels watch no primary of the name in the URL's path");
         return Err(Error::new(ErrorKind::InvalidArgument, Effect::None, text));
@@ -248,7 +248,7 @@ async fn ask_sentinel(connection: &mut MultiplexedConnection, name: &str, asked:
         [host, port] => node(host, port).ok_or_else(|| odd(DOING, Call::Read))?,
         _ => return Err(odd(DOING, Call::Read)),
     };
-    let Value::Array(replicas) = ask(connection, &command("REPLICAS")).await? else {
+    let Value::Array(replicas) = ask(wire, &command("REPLICAS")).await? else {
         return Err(odd(DOING, Call::Read));
     };
     let replicas = replicas.iter().filter_map(|replica| {
@@ -272,10 +272,10 @@ fn facts(value: &Value) -> Vec<(&str, &str)> {
     pairs.into_iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
 }
 
-async fn ask_cluster(connection: &mut MultiplexedConnection, asked: &Target) -> Result<Map> {
+async fn ask_cluster(wire: &Wire, asked: &Target) -> Result<Map> {
     let mut command = redis::cmd("CLUSTER");
     command.arg("SLOTS");
-    let answer = ask(connection, &command).await;
+    let answer = ask(wire, &command).await;
     let answer = answer.map_err(|error| not(error, asked, "not part of a cluster; write redis:// for one server"))?;
     let Value::Array(ranges) = answer else { return Err(odd(DOING, Call::Read)) };
     let mut map = Map { shards: Vec::new(), slots: vec![u16::MAX; usize::from(SLOTS)] };

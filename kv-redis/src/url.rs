@@ -6,7 +6,7 @@ use std::time::Duration;
 use kv_core::{Durability, Effect, Error, ErrorKind, Result, StoreUrl};
 
 use crate::config::{Address, Config, Node, Reads, Secret, Tls};
-use crate::driver::root;
+use crate::driver::authorities;
 
 /// The schemes of URLs that this provider takes.
 pub const SCHEMES: [&str; 7] =
@@ -52,7 +52,7 @@ pub(crate) fn parse(url: &StoreUrl) -> Result<Config> {
         },
     };
     // A mistake in the URL shows here already.
-    address.tls().map(root).transpose()?;
+    address.tls().and_then(|tls| tls.ca.as_deref()).map(authorities).transpose()?;
     let mut config = Config::new(address);
     config.user = url.user().map(str::to_owned);
     let (file, variable) = (options.take("password_file"), options.take("password_env"));

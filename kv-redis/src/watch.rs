@@ -14,7 +14,6 @@ use kv_core::local::Hub;
 use kv_core::{Event, Events, Result, Watch};
 use parking_lot::Mutex;
 use rand::RngExt;
-use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -25,6 +24,7 @@ use crate::error::{Call, closed, odd};
 use crate::generation::number;
 use crate::layout::{BucketKeys, Group};
 use crate::store::{Bucket, Inner};
+use crate::wire::Wire;
 
 /// Values read in one go.
 const READ_AT_ONCE: usize = 16;
@@ -174,7 +174,7 @@ impl Ear {
 /// What the server tells of a bucket's changes, and the bucket as it was when it began to.
 struct Listening {
     /// One to each primary.
-    _connections: Vec<MultiplexedConnection>,
+    _connections: Vec<Wire>,
     /// Of the topology: another one may have primaries that are not heard.
     version: u64,
     generation: u64,

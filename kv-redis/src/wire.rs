@@ -1,0 +1,574 @@
+//! A connection that all who call share. One task drives it: it writes what has gathered in one go, and hands the answers
+//! out in the order in which the server gives them, each with how much the server had told of its own accord before.
+//!
+//! A call puts its bytes into one buffer with all others', under a lock that is held for as long as copying them takes, and
+//! waits in a slot, which is used again. Nothing is allocated for it, and it needs no timer.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use redis::{Cmd, Pipeline, PushInfo, PushKind, Value};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, Sleep};
+
+use crate::resp::{Frame, Garbage, Parser};
+
+/// Bytes that may wait to be written, and calls that may wait for an answer. Over that calls wait before they put anything
+/// anywhere.
+const GATHERED_BYTES: usize = 1 << 20;
+const CALLS: usize = 16 << 10;
+
+/// What a turn of the driver takes in, but for the last read, and what it gives to the system at most: so much that it
+/// holds no thread for over some 100 µs.
+const TURN_BYTES: usize = 64 << 10;
+const TURN_FRAMES: usize = 512;
+const WRITE_BYTES: usize = 256 << 10;
+
+/// Time is told in so many steps to a timeout, but none shorter than this: a call fails late by at most two of them.
+const STEPS: u32 = 20;
+const SHORTEST_STEP: Duration = Duration::from_millis(5);
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It did not come in time. The connection goes on.
+    Timeout,
+    /// The connection was lost.
+    Lost(io::ErrorKind),
+    /// What came is not of the protocol, so the connection was given up.
+    Garbage,
+}
+
+/// A call without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) why: Why,
+    /// Whether any of it may have left. If not, the server has not seen it.
+    pub(crate) may_be_sent: bool,
+}
+
+/// What the server gave.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer<T> {
+    pub(crate) value: T,
+    /// How often the server had told something of its own accord before this, on this connection.
+    pub(crate) heard: u64,
+}
+
+/// A connection. It is closed when this is dropped.
+pub(crate) struct Wire {
+    shared: Arc<Shared>,
+    driver: AbortHandle,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    is_lost: AtomicBool,
+    /// Wakes the driver. There from its first turn on.
+    waker: OnceLock<Waker>,
+    /// Steps of time after which a call has waited for the timeout, whenever in a step it began.
+    patience: u64,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the driver has not taken yet, and how many bytes it has taken.
+    gathered: Vec<u8>,
+    taken: u64,
+    /// What is sent or gathered and has no answer yet.
+    calls: VecDeque<Call>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    /// Slots of those who wait to put something into `gathered`.
+    queue: VecDeque<usize>,
+    /// Whether the driver will look at `gathered` without being woken.
+    is_awake: bool,
+    step: u64,
+    dead: Option<Why>,
+}
+
+struct Call {
+    /// Where the answer goes; nowhere, if the call has failed.
+    slot: Option<usize>,
+    answers: usize,
+    /// Where in all that is ever sent it begins.
+    from: u64,
+    step: u64,
+}
+
+enum Slot {
+    Free,
+    /// Waits in the queue, since this step.
+    Queued(Waker, u64),
+    /// Waits for the answer.
+    Sent(Waker),
+    Done(Result<Answer<Value>, Fault>),
+    /// Nobody waits any more for the answer.
+    Left,
+}
+
+impl Wire {
+    /// Has a task of this runtime drive the stream. What the server tells of its own accord goes to `hear`, before any
+    /// answer behind it is there; in the end a [`PushKind::Disconnection`].
+    ///
+    /// A call fails once its answer is `timeout` late, or by up to a twentieth of that or 10 ms more.
+    pub(crate) fn start(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        timeout: Duration,
+        hear: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Self {
+        let step = (timeout / STEPS).max(SHORTEST_STEP);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { is_awake: true, ..State::default() }),
+            is_lost: AtomicBool::new(false),
+            waker: OnceLock::new(),
+            patience: u64::try_from(timeout.as_nanos().div_ceil(step.as_nanos())).unwrap_or(u64::MAX - 1) + 1,
+        });
+        let driver = Driver {
+            shared: Arc::clone(&shared),
+            stream,
+            hear: Box::new(hear),
+            parser: Parser::new(),
+            output: Vec::new(),
+            written: 0,
+            all_written: 0,
+            needs_flush: false,
+            heard: 0,
+            answers: Vec::new(),
+            wakers: Vec::new(),
+            parts: Vec::new(),
+            timer: Box::pin(tokio::time::sleep(step)),
+            step,
+            is_timing: false,
+        };
+        Self { shared, driver: tokio::spawn(driver).abort_handle() }
+    }
+
+    /// Whether it is of no use any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.shared.is_lost.load(Ordering::Acquire)
+    }
+
+    /// Sends the command that `fill` adds, and waits for the answer. A refusal is an answer.
+    ///
+    /// Dropped before it was polled nothing is sent; later, it is sent whole or not at all.
+    pub(crate) async fn call(&self, fill: impl FnOnce(&mut Vec<u8>) + Unpin) -> Result<Answer<Value>, Fault> {
+        Calling { shared: &self.shared, answers: 1, fill: Some(fill), slot: None }.await
+    }
+
+    /// Sends the commands that `fill` adds, so many that they have `answers` answers, in one go. Tells what was heard
+    /// before the last one.
+    pub(crate) async fn pipeline(
+        &self,
+        answers: usize,
+        fill: impl FnOnce(&mut Vec<u8>) + Unpin,
+    ) -> Result<Answer<Vec<Value>>, Fault> {
+        if answers == 0 {
+            return Ok(Answer { value: Vec::new(), heard: 0 });
+        }
+        let Answer { value, heard } = Calling { shared: &self.shared, answers, fill: Some(fill), slot: None }.await?;
+        let value = match value {
+            Value::Array(values) if answers > 1 => values,
+            value => vec![value],
+        };
+        Ok(Answer { value, heard })
+    }
+}
+
+impl Wire {
+    /// [`call`](Self::call) with the driver's form of a command.
+    pub(crate) async fn command(&self, command: &Cmd) -> Result<Answer<Value>, Fault> {
+        self.call(|out| command.write_packed_command(out)).await
+    }
+
+    /// [`pipeline`](Self::pipeline) with the driver's form of commands.
+    pub(crate) async fn commands(&self, commands: &Pipeline) -> Result<Answer<Vec<Value>>, Fault> {
+        let fill = |out: &mut Vec<u8>| commands.cmd_iter().for_each(|command| command.write_packed_command(out));
+        self.pipeline(commands.len(), fill).await
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.gathered.len() < GATHERED_BYTES && self.calls.len() < CALLS
+    }
+
+    fn slot(&mut self, content: Slot) -> usize {
+        if let Some(free) = self.free.pop()
+            && let Some(slot) = self.slots.get_mut(free)
+        {
+            *slot = content;
+            return free;
+        }
+        self.slots.push(content);
+        self.slots.len() - 1
+    }
+
+    /// Changes what a slot holds, and gives what it held.
+    fn put(&mut self, slot: usize, content: Slot) -> Slot {
+        let Some(place) = self.slots.get_mut(slot) else { return Slot::Free };
+        if matches!(content, Slot::Free) {
+            self.free.push(slot);
+        }
+        std::mem::replace(place, content)
+    }
+
+    /// Puts a call's bytes with the others; tells whether the driver has to be woken.
+    fn send(&mut self, slot: usize, step: u64, answers: usize, fill: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let from = self.taken + self.gathered.len() as u64;
+        fill(&mut self.gathered);
+        self.calls.push_back(Call { slot: Some(slot), answers, from, step });
+        !std::mem::replace(&mut self.is_awake, true)
+    }
+
+    /// Ends what a slot waits for; gives whom to wake.
+    fn finish(&mut self, slot: usize, result: Result<Answer<Value>, Fault>) -> Option<Waker> {
+        match self.slots.get(slot) {
+            Some(Slot::Queued(..) | Slot::Sent(_)) => match self.put(slot, Slot::Done(result)) {
+                Slot::Queued(waker, _) | Slot::Sent(waker) => Some(waker),
+                _ => None,
+            },
+            _ => {
+                self.put(slot, Slot::Free);
+                None
+            }
+        }
+    }
+
+    /// Who is to put something in next, if anybody waits and may. Those behind are told by whom this is.
+    fn next(&self) -> Option<Waker> {
+        match self.slots.get(*self.queue.front()?)? {
+            Slot::Queued(waker, _) if self.has_room() => Some(waker.clone()),
+            _ => None,
+        }
+    }
+
+    /// Hands answers out, in the order of the calls.
+    fn deliver(
+        &mut self,
+        answers: impl Iterator<Item = Answer<Value>>,
+        parts: &mut Vec<Value>,
+        wakers: &mut Vec<Waker>,
+    ) -> Result<(), Why> {
+        for mut answer in answers {
+            // An answer that nobody has asked for.
+            let Some(call) = self.calls.front_mut() else { return Err(Why::Garbage) };
+            call.answers -= 1;
+            if call.answers > 0 {
+                parts.push(answer.value);
+                continue;
+            }
+            if !parts.is_empty() {
+                parts.push(answer.value);
+                answer.value = Value::Array(std::mem::take(parts));
+            }
+            if let Some(slot) = self.calls.pop_front().and_then(|call| call.slot) {
+                wakers.extend(self.finish(slot, Ok(answer)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails what has waited for too long.
+    fn expire(&mut self, patience: u64, wakers: &mut Vec<Waker>) {
+        let is_late = |since: u64, now: u64| now.saturating_sub(since) >= patience;
+        for at in 0..self.calls.len() {
+            let Some(call) = self.calls.get_mut(at).filter(|call| is_late(call.step, self.step)) else { break };
+            if let Some(slot) = call.slot.take() {
+                wakers.extend(self.finish(slot, Err(Fault { why: Why::Timeout, may_be_sent: true })));
+            }
+        }
+        while let Some(&slot) = self.queue.front()
+            && let Some(Slot::Queued(_, since)) = self.slots.get(slot)
+            && is_late(*since, self.step)
+        {
+            self.queue.pop_front();
+            wakers.extend(self.finish(slot, Err(Fault { why: Why::Timeout, may_be_sent: false })));
+        }
+    }
+}
+
+/// A call under way.
+struct Calling<'a, F> {
+    shared: &'a Shared,
+    answers: usize,
+    fill: Option<F>,
+    slot: Option<usize>,
+}
+
+impl<F: FnOnce(&mut Vec<u8>) + Unpin> Future for Calling<'_, F> {
+    type Output = Result<Answer<Value>, Fault>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = self.get_mut();
+        let mut state = call.shared.state.lock();
+        let (slot, step) = match call.slot {
+            None => {
+                if let Some(why) = state.dead {
+                    return Poll::Ready(Err(Fault { why, may_be_sent: false }));
+                }
+                let step = state.step;
+                if state.queue.is_empty() && state.has_room() {
+                    (state.slot(Slot::Sent(cx.waker().clone())), step)
+                } else {
+                    let slot = state.slot(Slot::Queued(cx.waker().clone(), step));
+                    state.queue.push_back(slot);
+                    call.slot = Some(slot);
+                    return Poll::Pending;
+                }
+            }
+            Some(slot) => {
+                let is_next = state.queue.front() == Some(&slot) && state.has_room();
+                match state.slots.get_mut(slot) {
+                    Some(Slot::Queued(_, since)) if is_next => {
+                        let since = *since;
+                        state.queue.pop_front();
+                        state.put(slot, Slot::Sent(cx.waker().clone()));
+                        (slot, since)
+                    }
+                    Some(Slot::Queued(waker, _) | Slot::Sent(waker)) => {
+                        waker.clone_from(cx.waker());
+                        return Poll::Pending;
+                    }
+                    _ => {
+                        call.slot = None;
+                        let Slot::Done(result) = state.put(slot, Slot::Free) else { return Poll::Pending };
+                        return Poll::Ready(result);
+                    }
+                }
+            }
+        };
+        call.slot = Some(slot);
+        let Some(fill) = call.fill.take() else { return Poll::Pending };
+        let is_asleep = state.send(slot, step, call.answers, fill);
+        let next = state.next();
+        drop(state);
+        if is_asleep {
+            call.shared.wake();
+        }
+        next.into_iter().for_each(Waker::wake);
+        Poll::Pending
+    }
+}
+
+impl<F> Drop for Calling<'_, F> {
+    fn drop(&mut self) {
+        let Some(slot) = self.slot else { return };
+        let mut state = self.shared.state.lock();
+        let left = match state.slots.get(slot) {
+            Some(Slot::Sent(_)) => state.put(slot, Slot::Left),
+            Some(Slot::Queued(..)) => {
+                state.queue.retain(|queued| *queued != slot);
+                state.put(slot, Slot::Free)
+            }
+            _ => state.put(slot, Slot::Free),
+        };
+        let next = state.next();
+        drop(state);
+        drop(left);
+        next.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The task. Ends with the connection, or with the runtime.
+struct Driver<S> {
+    shared: Arc<Shared>,
+    stream: S,
+    hear: Box<dyn Fn(PushInfo) + Send + Sync>,
+    parser: Parser,
+    /// What it has taken to write, how much of that is written, and how much of all.
+    output: Vec<u8>,
+    written: usize,
+    all_written: u64,
+    needs_flush: bool,
+    heard: u64,
+    /// Answers of a turn, and whom they wake.
+    answers: Vec<Answer<Value>>,
+    wakers: Vec<Waker>,
+    /// Those that the first call has already, of several.
+    parts: Vec<Value>,
+    timer: Pin<Box<Sleep>>,
+    step: Duration,
+    is_timing: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = self.get_mut();
+        match driver.turn(cx) {
+            Ok(true) => cx.waker().wake_by_ref(),
+            Ok(false) => {}
+            Err(why) => {
+                driver.end(why);
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    /// Writes, reads, hands out, and tells whether to do that again at once. Others run in between: no turn holds its
+    /// thread for long, and those who were just answered often have more to send, which is one write then.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Why> {
+        self.shared.waker.get_or_init(|| cx.waker().clone());
+        let is_blocked = self.write(cx);
+        // What came before the end is still good.
+        let has_more = self.read(cx);
+        let is_due = self.is_timing && self.timer.is_elapsed();
+
+        let mut state = self.shared.state.lock();
+        let delivered = state.deliver(self.answers.drain(..), &mut self.parts, &mut self.wakers);
+        let again = has_more == Ok(true)
+            || self.wakers.len() > 1
+            || (is_blocked == Ok(false) && !(self.output.is_empty() && state.gathered.is_empty()));
+        state.is_awake = again || is_blocked == Ok(true);
+        if is_due {
+            let steps = self.timer.deadline().elapsed().as_nanos() / self.step.as_nanos().max(1);
+            state.step += 1 + steps as u64;
+            state.expire(self.shared.patience, &mut self.wakers);
+            self.is_timing = false;
+        }
+        self.wakers.extend(state.next());
+        let is_idle = state.calls.is_empty() && state.queue.is_empty();
+        drop(state);
+
+        self.wakers.drain(..).for_each(Waker::wake);
+        has_more.and(is_blocked).and(delivered)?;
+        if !self.is_timing && !is_idle {
+            self.timer.as_mut().reset(Instant::now() + self.step);
+            self.is_timing = true;
+            return Ok(self.timer.as_mut().poll(cx).is_ready() || again);
+        }
+        Ok(again)
+    }
+
+    /// Writes what there is. Tells whether the stream takes no more just now.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Why> {
+        if self.output.is_empty() {
+            let mut state = self.shared.state.lock();
+            if state.gathered.is_empty() && !self.needs_flush {
+                return Ok(false);
+            }
+            std::mem::swap(&mut self.output, &mut state.gathered);
+            state.taken += self.output.len() as u64;
+        }
+        let lost = |cause: io::Error| Why::Lost(cause.kind());
+        let rest = self.output.get(self.written..).unwrap_or_default();
+        let some = rest.get(..WRITE_BYTES).unwrap_or(rest);
+        if !some.is_empty() {
+            let Poll::Ready(count) = Pin::new(&mut self.stream).poll_write(cx, some) else { return Ok(true) };
+            let count = count.map_err(lost)?;
+            if count == 0 {
+                return Err(Why::Lost(io::ErrorKind::WriteZero));
+            }
+            self.written += count;
+            self.all_written += count as u64;
+        }
+        if self.written == self.output.len() {
+            self.written = 0;
+            self.output.clear();
+            if self.output.capacity() > GATHERED_BYTES {
+                self.output = Vec::new();
+            }
+            let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+            self.needs_flush = flushed.is_pending();
+            if let Poll::Ready(flushed) = flushed {
+                flushed.map_err(lost)?;
+            }
+        }
+        Ok(self.needs_flush)
+    }
+
+    /// Reads until there is nothing, or enough for a turn. Tells whether to come again at once.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, Why> {
+        if self.all_written == 0 {
+            // Servers speak when they are spoken to, if not to turn one away. That is for the first call then.
+            return Ok(false);
+        }
+        let (mut bytes, mut frames) = (0, 0);
+        loop {
+            while let Some(frame) = self.parser.next().map_err(|Garbage| Why::Garbage)? {
+                match frame {
+                    Frame::Answer(value) => self.answers.push(Answer { value, heard: self.heard }),
+                    Frame::Push(message) => {
+                        self.heard += 1;
+                        (self.hear)(message);
+                    }
+                }
+                frames += 1;
+                if frames == TURN_FRAMES {
+                    return Ok(true);
+                }
+            }
+            if bytes >= TURN_BYTES {
+                return Ok(true);
+            }
+            let mut space = ReadBuf::new(self.parser.space());
+            match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(cause)) => return Err(Why::Lost(cause.kind())),
+                Poll::Ready(Ok(())) => {}
+            }
+            let count = space.filled().len();
+            if count == 0 {
+                return Err(Why::Lost(io::ErrorKind::UnexpectedEof));
+            }
+            self.parser.filled(count);
+            bytes += count;
+        }
+    }
+}
+
+impl<S> Driver<S> {
+    /// Tells all who wait.
+    fn end(&mut self, why: Why) {
+        if self.shared.is_lost.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        (self.hear)(PushInfo { kind: PushKind::Disconnection, data: Vec::new() });
+        let mut state = self.shared.state.lock();
+        state.dead = Some(why);
+        state.gathered = Vec::new();
+        let calls = std::mem::take(&mut state.calls);
+        let calls = calls.into_iter().filter_map(|call| Some((call.slot?, call.from < self.all_written)));
+        let queue = std::mem::take(&mut state.queue).into_iter().map(|slot| (slot, false));
+        for (slot, may_be_sent) in calls.chain(queue) {
+            self.wakers.extend(state.finish(slot, Err(Fault { why, may_be_sent })));
+        }
+        drop(state);
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        self.end(Why::Lost(io::ErrorKind::ConnectionAborted));
+    }
+}
+
+#[cfg(test)]
+mod tests;
