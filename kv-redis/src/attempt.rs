@@ -46,8 +46,19 @@ impl<T> Default for Attempt<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Attempt<T> {
-    /// What was made last if it is still good, else what `make` makes; one at a time makes it.
-    pub(crate) async fn get<F>(&self, is_good: impl Fn(&T) -> bool, make: impl FnOnce() -> F) -> Result<T>
+    /// What was made last if it is still good.
+    pub(crate) fn made(&self, is_good: impl Fn(&T) -> bool) -> Option<T> {
+        self.0.lock().made.as_ref().filter(|made| is_good(made)).cloned()
+    }
+
+    /// What was made last if it is still good, else what `make` makes on a runtime that does not stop meanwhile; one at a
+    /// time makes it.
+    pub(crate) async fn get<F>(
+        &self,
+        runtime: &Handle,
+        is_good: impl Fn(&T) -> bool,
+        make: impl FnOnce() -> F,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
@@ -65,7 +76,7 @@ impl<T: Clone + Send + Sync + 'static> Attempt<T> {
                     {
                         return Err(again(error));
                     }
-                    let running = self.start(make())?;
+                    let running = self.start(runtime, make());
                     state.running = Some(running.clone());
                     running
                 }
@@ -79,10 +90,10 @@ impl<T: Clone + Send + Sync + 'static> Attempt<T> {
         self.0.lock().made = None;
     }
 
-    fn start(&self, make: impl Future<Output = Result<T>> + Send + 'static) -> Result<Outcome<T>> {
+    fn start(&self, runtime: &Handle, make: impl Future<Output = Result<T>> + Send + 'static) -> Outcome<T> {
         let (sender, receiver) = watch::channel(None);
         let state = Arc::clone(&self.0);
-        current()?.spawn(async move {
+        runtime.spawn(async move {
             let done = make.await.map_err(Arc::new);
             let mut state = state.lock();
             state.running = None;
@@ -99,7 +110,7 @@ impl<T: Clone + Send + Sync + 'static> Attempt<T> {
             // Nobody may be waiting any more.
             let _ = sender.send(Some(done));
         });
-        Ok(receiver)
+        receiver
     }
 }
 

@@ -6,7 +6,7 @@ use kv_core::{Effect, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::error::Call;
 
@@ -57,14 +57,25 @@ impl Background {
         let mut task = GivenUp(self.handle()?.spawn(work));
         // Others have their turn, also where this thread sleeps until the call is done.
         tokio::task::yield_now().await;
-        (&mut task.0).await.unwrap_or_else(|cause| {
-            let text = format!("{doing}: the store was closed before it was done");
-            Err(Error::new(ErrorKind::Unavailable, call.lost(), text).with_source(cause))
-        })
+        (&mut task.0).await.unwrap_or_else(|cause| Err(ended(doing, call, cause)))
+    }
+
+    /// Runs something there that has to be brought to its end once it has begun, whatever becomes of the caller.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.handle()?.spawn(work).await.unwrap_or_else(|cause| Err(ended(doing, Call::Write, cause)))
     }
 
     /// Ends the thread, and what runs on it.
     pub(crate) fn stop(&self) {
         self.0.lock().take();
     }
+}
+
+fn ended(doing: &str, call: Call, cause: JoinError) -> Error {
+    let text = format!("{doing}: the store was closed before it was done");
+    Error::new(ErrorKind::Unavailable, call.lost(), text).with_source(cause)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use kv_core::{Effect, Error, ErrorKind, Result};
 use redis::{Cmd, Value};
 
@@ -16,6 +16,9 @@ use crate::sweep;
 
 /// Buckets that are looked at side by side.
 const BUCKETS_AT_ONCE: usize = 100;
+
+/// The same in a cluster, where each may take as many questions as it has groups.
+const SPREAD_AT_ONCE: usize = 8;
 
 /// Groups that are asked first whether they hold an entry: most buckets have one there.
 const GROUPS_FIRST: usize = 8;
@@ -48,9 +51,11 @@ impl Inner {
                 })?);
                 from = [b"(", member.as_slice()].concat();
             }
-            let looks = buckets.iter().map(|(_, keys, generation)| self.holds(keys, *generation));
-            let holds = try_join_all(looks).await?;
             let is_last = buckets.len() < BUCKETS_AT_ONCE;
+            let mut holds = Vec::with_capacity(buckets.len());
+            for some in buckets.chunks(if self.namespace.is_spread() { SPREAD_AT_ONCE } else { BUCKETS_AT_ONCE }) {
+                holds.extend(try_join_all(some.iter().map(|(_, keys, of)| self.holds(keys, *of))).await?);
+            }
             for ((name, ..), holds) in buckets.into_iter().zip(holds) {
                 // Two generations of one name stand next to each other.
                 if holds && found.last() != Some(&name) {
@@ -66,7 +71,7 @@ impl Inner {
     /// Whether a bucket's generation lives and holds an entry.
     async fn holds(self: &Arc<Self>, keys: &BucketKeys, generation: u64) -> Result<bool> {
         if self.namespace.is_spread() {
-            let living = self.counted(keys, LISTING).await?;
+            let living = self.noted(keys, Group::FIRST).await?;
             if living > generation {
                 // Whoever dropped it may have ended before noting it.
                 self.note_garbage(keys, generation).await?;
@@ -102,19 +107,24 @@ impl Inner {
         }
     }
 
-    /// The generation that a bucket's first group has counted to.
-    async fn counted(&self, keys: &BucketKeys, doing: &str) -> Result<u64> {
+    /// The generation that a group has noted.
+    async fn noted(&self, keys: &BucketKeys, group: Group) -> Result<u64> {
+        const DOING: &str = "looking the bucket up";
         let mut ask = redis::cmd("GET");
-        ask.arg(keys.generation(Group::FIRST));
-        let found = self.one(keys.slot(Group::FIRST), doing, Call::Read, ask).await?;
-        number(&found).ok_or_else(|| odd(doing, Call::Read))
+        ask.arg(keys.generation(group));
+        let found = self.one(keys.slot(group), DOING, Call::Read, ask).await?;
+        number(&found).ok_or_else(|| odd(DOING, Call::Read))
     }
 
     /// Drops a bucket.
     pub(crate) async fn drop_bucket(self: &Arc<Self>, name: &str) -> Result<()> {
         let keys = self.namespace.bucket(name);
-        let has_dropped =
-            if self.namespace.is_spread() { self.drop_spread(&keys).await? } else { self.drop_at_once(&keys).await? };
+        let has_dropped = if self.namespace.is_spread() {
+            let inner = Arc::clone(self);
+            self.background.finish(DROPPING, async move { inner.drop_spread(&keys).await }).await?
+        } else {
+            self.drop_at_once(&keys).await?
+        };
         if has_dropped {
             sweep::start(self);
         }
@@ -130,34 +140,64 @@ impl Inner {
         Ok(script::run_on(self, slot, DROPPING, Call::Write, &script::DROP, fill).await? == Value::Int(1))
     }
 
-    /// Counts the generation up in the first group, which is the one step, and then tells the others.
-    async fn drop_spread(&self, keys: &BucketKeys) -> Result<bool> {
+    /// Counts the generation up in the first group, which is the one step, and then tells the others. Whether there was
+    /// anything to drop.
+    async fn drop_spread(self: &Arc<Self>, keys: &BucketKeys) -> Result<bool> {
         let known = self.known(keys);
-        let mut living = self.counted(keys, DROPPING).await?.max(known.newest.get().unwrap_or(0));
-        let mut ask = redis::cmd("ZSCORE");
-        ask.arg(&*self.registry).arg(keys.member(living));
-        if self.one(slot(&self.registry), DROPPING, Call::Read, ask).await? == Value::Nil {
-            // Nothing was written to this generation.
-            return Ok(false);
-        }
-        loop {
+        // The highest that any group has noted: the first one may have lost count, with its primary.
+        let notes = try_join_all(keys.groups().map(|group| self.noted(keys, group))).await?;
+        let living = known.newest.see(notes.into_iter().max().unwrap_or(0));
+        let unfinished = self.unfinished(keys, living).await?;
+        let indices = keys.groups().map(|group| async move {
+            let mut ask = redis::cmd("EXISTS");
+            ask.arg(keys.index(group, living));
+            self.one(keys.slot(group), DROPPING, Call::Read, ask).await
+        });
+        let has_entries = try_join_all(indices).await?.contains(&Value::Int(1));
+        let (mut to, mut failed) = (living, None);
+        if has_entries {
             let fill = |command: &mut Cmd| {
                 command.arg(1).arg(keys.generation(Group::FIRST)).arg(living);
             };
             let first = keys.slot(Group::FIRST);
-            let counted = script::run_on(self, first, DROPPING, Call::Write, &script::COUNT, fill).await?;
-            let counted = number(&counted).ok_or_else(|| odd(DROPPING, Call::Write))?;
-            // From here on it is dropped, whatever fails: another drop or the sweep tells the rest.
-            known.newest.see(counted);
-            self.note_garbage(keys, living).await.map_err(begun)?;
-            let others = keys.groups().filter(|group| *group != Group::FIRST);
-            let raised = try_join_all(others.map(|group| self.raise(keys, group, counted))).await.map_err(begun)?;
-            match raised.into_iter().flatten().max() {
-                // The first group had lost count, with its primary: the others were there before.
-                Some(was) if was >= counted => living = was,
-                _ => return Ok(true),
-            }
+            to = match script::run_on(self, first, DROPPING, Call::Write, &script::COUNT, fill).await {
+                Ok(counted) => number(&counted).ok_or_else(|| odd(DROPPING, Call::Write))?,
+                Err(error) if error.effect() == Effect::Unknown => {
+                    // It may have been counted. Then all have to hear of it.
+                    failed = Some(error);
+                    self.noted(keys, Group::FIRST).await.map_err(begun)?
+                }
+                Err(error) => return Err(error),
+            };
+            known.newest.see(to);
         }
+        let old = unfinished.into_iter().chain((to > living).then_some(living));
+        for generation in old.clone() {
+            self.note_garbage(keys, generation).await.map_err(begun)?;
+        }
+        let has_dropped = old.count() > 0;
+        if has_dropped {
+            // Also if one fails, since the sweep tells those that have not heard.
+            let raised = join_all(keys.groups().map(|group| self.raise(keys, group, to))).await;
+            sweep::start(self);
+            raised.into_iter().collect::<Result<Vec<_>>>().map_err(begun)?;
+        }
+        failed.map_or(Ok(has_dropped), Err)
+    }
+
+    /// Generations before `living` of which the registry knows: somebody who dropped one may not have told all.
+    async fn unfinished(&self, keys: &BucketKeys, living: u64) -> Result<Vec<u64>> {
+        let mut list = redis::cmd("ZRANGEBYLEX");
+        // A semicolon comes right behind a colon.
+        list.arg(&*self.registry).arg(format!("[{}:", keys.bucket)).arg(format!("({};", keys.bucket));
+        let Value::Array(members) = self.one(slot(&self.registry), DROPPING, Call::Read, list).await? else {
+            return Err(odd(DROPPING, Call::Read));
+        };
+        let generation = |member: &Value| match member {
+            Value::BulkString(member) => parse_member(member).map(|(_, generation)| generation),
+            _ => None,
+        };
+        Ok(members.iter().filter_map(generation).filter(|generation| *generation < living).collect())
     }
 }
 

@@ -4,13 +4,14 @@
 use kv_core::{Effect, Error, ErrorKind, Result};
 use redis::{Cmd, Pipeline, ServerError, Value};
 
+use crate::connection::Live;
 use crate::error::{Call, odd, refused};
 use crate::generation::number;
 use crate::layout::Group;
-use crate::links::Sent;
+use crate::links::{Ask, Sent};
 use crate::redirect::{Chase, Redirect};
 use crate::script::{self, STALE, Script};
-use crate::store::{Bucket, Way};
+use crate::store::Bucket;
 use crate::sweep;
 
 /// What a transaction does.
@@ -31,11 +32,11 @@ impl Bucket {
             let (way, epoch, generation) = self.generation(group, Call::Read, &mut chase).await?;
             let mut read = redis::cmd(command);
             read.arg(self.keys.entry(generation, key));
-            let side = &way.reads;
+            let side = way.side(Call::Read, &chase).clone();
             let answer = match side.live.raw(doing, Call::Read, &read).await {
                 Ok(Value::ServerError(error)) if self.inner.namespace.is_spread() => {
                     // Boxed, so that the usual future stays small.
-                    let followed = self.read_elsewhere(&way, doing, read, Value::ServerError(error), &mut chase);
+                    let followed = self.read_elsewhere(&side.live, doing, read, Value::ServerError(error), &mut chase);
                     match Box::pin(followed).await? {
                         Some(answer) => answer,
                         None => continue,
@@ -52,8 +53,9 @@ impl Bucket {
             {
                 return match answer {
                     Value::ServerError(error) => {
-                        self.inner.links.note(&side.live, &error);
-                        Err(refused(doing, &error))
+                        let refused = refused(doing, &error);
+                        self.inner.links.note(&side.live, &Value::ServerError(error));
+                        Err(refused)
                     }
                     answer => Ok(answer),
                 };
@@ -64,7 +66,7 @@ impl Bucket {
     /// What a read gives that a node may have sent elsewhere; `None` to begin again.
     async fn read_elsewhere(
         &self,
-        way: &Way,
+        live: &Live,
         doing: &str,
         read: Cmd,
         answer: Value,
@@ -72,12 +74,12 @@ impl Bucket {
     ) -> Result<Option<Value>> {
         let links = &self.inner.links;
         let answers = [answer];
-        match links.redirect(&way.reads.live.target, &answers) {
+        match links.redirect(&live.target, &answers) {
             None => Ok(answers.into_iter().next()),
             Some(Redirect::Ask(_)) => {
                 let mut commands = redis::pipe();
                 commands.add_command(read);
-                match links.send(&way.reads.live, doing, Call::Read, &commands, chase).await? {
+                match links.send(live, doing, Call::Read, &commands, Ask::Follow, chase).await? {
                     Sent::Answers(mut answers) | Sent::Asked(mut answers) => Ok(answers.pop()),
                     Sent::Elsewhere => Ok(None),
                 }
@@ -126,6 +128,9 @@ impl Bucket {
             let (Some(answer), Some(found)) = (answers.pop(), answers.pop()) else {
                 return Err(odd(doing, Call::Write));
             };
+            if let Value::ServerError(error) = &answer {
+                return Err(refused(doing, error));
+            }
             let found = match &found {
                 // The generation is at another node already, or this one has just lost the slot. It may be asked for
                 // afterwards: if it is the same now, it was then.
@@ -141,10 +146,7 @@ impl Bucket {
                 found => number(found).ok_or_else(|| odd(doing, Call::Write))?,
             };
             if self.is_living(found, generation) {
-                return match answer {
-                    Value::ServerError(error) => Err(refused(doing, &error)),
-                    answer => Ok(answer),
-                };
+                return Ok(answer);
             }
             way.writes.generation.correct(epoch);
         }
@@ -179,7 +181,7 @@ impl Bucket {
             fill(generation, &mut commands);
             commands.cmd("EXEC");
             let side = &way.writes;
-            let answers = match links.send(&side.live, doing, call, &commands, &mut chase).await? {
+            let answers = match links.send(&side.live, doing, call, &commands, Ask::Follow, &mut chase).await? {
                 Sent::Answers(answers) | Sent::Asked(answers) => answers,
                 Sent::Elsewhere => continue,
             };
@@ -216,7 +218,7 @@ impl Bucket {
             if call == Call::Write {
                 self.register(generation).await?;
             }
-            let side = way.side(call);
+            let side = way.side(call, &chase).clone();
             let fill = |command: &mut Cmd| fill(generation, command);
             let links = &self.inner.links;
             match script::run(links, &side.live, doing, call, script, fill, &mut chase).await? {
@@ -263,7 +265,7 @@ pub(crate) fn not_executed(doing: &str, call: Call, answers: &[Value], of_exec: 
 }
 
 /// The error of a write whose guard was refused while it may have run itself.
-fn unguarded(doing: &str, error: &ServerError) -> Error {
+pub(crate) fn unguarded(doing: &str, error: &ServerError) -> Error {
     let error = refused(doing, error);
     Error::new(error.kind(), Effect::Unknown, error.to_string())
 }

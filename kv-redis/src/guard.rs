@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use kv_core::{Guard, GuardSwap, IncomingValue, Result};
-use redis::{Pipeline, ServerError, Value};
+use redis::{Pipeline, Value};
 
-use crate::call::{bytes, none_refused, not_executed};
+use crate::call::{bytes, none_refused, not_executed, unguarded};
 use crate::connection::Watching;
 use crate::error::{Call, lost, odd, too_few};
 use crate::generation::number;
@@ -112,8 +112,10 @@ impl KeyGuard {
     async fn swap_here(self, value: Bytes) -> Result<Option<Self>> {
         let Self { bucket, key, generation, lease, current: _ } = self;
         bucket.inner.links.check_open()?;
-        let Some(connection) = lease.connection.as_ref().filter(|connection| !connection.is_lost()) else {
-            // A guard that was lost with its connection counts as written to.
+        let primary = bucket.inner.links.topology.primary(bucket.keys.slot(bucket.keys.group(&key)));
+        let is_good = |connection: &&Watching| !connection.is_lost() && primary.as_ref() == Some(&connection.target);
+        let Some(connection) = lease.connection.as_ref().filter(is_good) else {
+            // A guard that was lost with its connection or its primary counts as written to.
             drop(lease);
             return Ok(Some(Self::take(&bucket, &key).await?));
         };
@@ -142,8 +144,11 @@ impl KeyGuard {
             Some(Value::Array(done)) => {
                 none_refused(SWAPPING, Call::Write, &done)?;
                 match waited {
-                    Some(Value::Int(got)) if got < i64::from(wanted) => Err(too_few(SWAPPING, got, wanted)),
-                    _ => Ok(None),
+                    None => Ok(None),
+                    Some(Value::Int(got)) if got >= i64::from(wanted) => Ok(None),
+                    Some(Value::Int(got)) => Err(too_few(SWAPPING, got, wanted)),
+                    Some(Value::ServerError(error)) => Err(unguarded(SWAPPING, &error)),
+                    Some(_) => Err(odd(SWAPPING, Call::Write)),
                 }
             }
             Some(Value::Nil) => match seen(SWAPPING, after) {
@@ -156,14 +161,14 @@ impl KeyGuard {
                 }
             },
             Some(Value::ServerError(of_exec)) => {
-                let target = &connection.target;
-                let is_moved = links.any_redirect(target, &answers).is_some() || is_replica(&of_exec, &answers);
-                if is_moved {
+                answers.push(Value::ServerError(of_exec.clone()));
+                if links.any_redirect(&connection.target, &answers).is_some() || is_replica(&answers) {
                     // Another is the primary, so the guard is lost.
                     links.suspect();
                     drop(lease);
                     return Ok(Some(Self::take(&bucket, &key).await?));
                 }
+                answers.pop();
                 Err(not_executed(SWAPPING, Call::Write, &answers, &of_exec))
             }
             _ => Err(odd(SWAPPING, Call::Write)),
@@ -172,7 +177,6 @@ impl KeyGuard {
 }
 
 /// Whether a transaction was refused because its server has become a replica.
-fn is_replica(of_exec: &ServerError, answers: &[Value]) -> bool {
-    let is = |error: &ServerError| error.code() == "READONLY";
-    is(of_exec) || answers.iter().any(|answer| matches!(answer, Value::ServerError(error) if is(error)))
+fn is_replica(answers: &[Value]) -> bool {
+    answers.iter().any(|answer| matches!(answer, Value::ServerError(error) if error.code() == "READONLY"))
 }

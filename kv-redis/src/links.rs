@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kv_core::{Effect, Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
-use redis::{Cmd, Pipeline, PushInfo, ServerError, Value};
+use redis::{Cmd, Pipeline, PushInfo, Value};
 use tokio::runtime::Id;
 use tokio::task::AbortHandle;
 
 use crate::attempt::{Attempt, current};
+use crate::background::Background;
 use crate::config::{Address, Config};
 use crate::connection::{Live, Watching};
 use crate::driver::{Dialer, Role, Target};
@@ -42,10 +43,13 @@ pub(crate) enum Lane {
 pub(crate) struct Links {
     dialer: Arc<Dialer>,
     pub(crate) topology: Arc<Topology>,
+    pub(crate) background: Arc<Background>,
     by_runtime: RwLock<Vec<(Id, Arc<Link>)>>,
     idle_guards: Mutex<Vec<Watching>>,
     is_closed: AtomicBool,
 }
+
+type Connected = Result<Arc<Live>>;
 
 /// A connection that is made when it is needed, and made again when it was lost.
 type Line = Attempt<Arc<Live>>;
@@ -64,6 +68,15 @@ impl Drop for Link {
     }
 }
 
+/// What to do when a slot is being moved and its node asks us to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Go there.
+    Follow,
+    /// Wait until all of the slot is there: for commands about keys that they do not name.
+    Wait,
+}
+
 /// What became of commands.
 pub(crate) enum Sent {
     Answers(Vec<Value>),
@@ -75,10 +88,11 @@ pub(crate) enum Sent {
 
 impl Links {
     pub(crate) fn new(config: Config) -> Result<Self> {
-        let topology = Arc::new(Topology::new(&config.address));
+        let (dialer, background) = (Arc::new(Dialer::new(config)?), Arc::<Background>::default());
         Ok(Self {
-            dialer: Arc::new(Dialer::new(config)?),
-            topology,
+            topology: Arc::new(Topology::new(Arc::clone(&dialer), Arc::clone(&background))),
+            dialer,
+            background,
             by_runtime: RwLock::default(),
             idle_guards: Mutex::default(),
             is_closed: AtomicBool::new(false),
@@ -129,17 +143,33 @@ impl Links {
         Ok(link)
     }
 
-    /// This runtime's connection to a node.
-    async fn live(self: &Arc<Self>, target: &Target, lane: Lane) -> Result<Arc<Live>> {
+    /// This runtime's connection to a node, and how to make it.
+    fn line(
+        self: &Arc<Self>,
+        target: &Target,
+        lane: Lane,
+    ) -> Result<(Arc<Line>, impl Future<Output = Connected> + Send + 'static + use<>)> {
         let link = self.link()?;
-        let line = Arc::clone(link.lines.lock().entry((target.clone(), lane)).or_default());
+        let mut lines = link.lines.lock();
+        if !lines.contains_key(&(target.clone(), lane)) {
+            // Nodes come and go.
+            lines
+                .retain(|(target, _), line| self.topology.knows(target) || line.made(|live| !live.is_lost()).is_some());
+        }
+        let line = Arc::clone(lines.entry((target.clone(), lane)).or_default());
         let (links, target) = (Arc::clone(self), target.clone());
-        let connect = move || async move {
+        let connect = async move {
             let live = links.connect(target, lane).await?;
             links.check_open()?;
             Ok(Arc::new(live))
         };
-        line.get(|live| !live.is_lost(), connect).await
+        Ok((line, connect))
+    }
+
+    /// This runtime's connection to a node.
+    async fn live(self: &Arc<Self>, target: &Target, lane: Lane) -> Result<Arc<Live>> {
+        let (line, connect) = self.line(target, lane)?;
+        line.get(&current()?, |live| !live.is_lost(), || connect).await
     }
 
     /// This runtime's connection to the primary that has a slot.
@@ -164,7 +194,7 @@ impl Links {
             if looked && self.topology.primary(slot).is_none() {
                 return Err(failed);
             }
-            self.topology.refresh(&self.dialer).await?;
+            self.topology.refresh().await?;
             looked = true;
         }
     }
@@ -174,10 +204,23 @@ impl Links {
         self.live(target, Lane::Usual).await
     }
 
-    /// This runtime's connection to a replica of a slot, where there is one that can be reached.
-    pub(crate) async fn replica(self: &Arc<Self>, slot: u16) -> Option<Arc<Live>> {
+    /// This runtime's connection to a replica of a slot, if there is one by now; else it is being made.
+    pub(crate) fn replica(self: &Arc<Self>, slot: u16) -> Option<Arc<Live>> {
         let target = self.topology.replica(slot)?;
-        self.live(&target, Lane::Replica).await.ok()
+        let (line, connect) = self.line(&target, Lane::Replica).ok()?;
+        let found = line.made(|live| !live.is_lost());
+        if found.is_none() {
+            let runtime = current().ok()?;
+            // Nobody waits for it: the primary answers meanwhile.
+            let making = runtime.clone();
+            runtime.spawn(async move { drop(line.get(&making, |live| !live.is_lost(), || connect).await) });
+        }
+        found
+    }
+
+    /// The lane of calls to a primary.
+    pub(crate) fn lane(&self, call: Call) -> Lane {
+        if call == Call::Write && self.config().wait_replicas > 0 { Lane::Waiting } else { Lane::Usual }
     }
 
     /// Sends commands of one slot, of which the last one carries the write if any, and follows where a cluster sends us.
@@ -187,14 +230,15 @@ impl Links {
         doing: &str,
         call: Call,
         commands: &Pipeline,
+        ask: Ask,
         chase: &mut Chase,
     ) -> Result<Sent> {
         let answers = self.pipeline(live, doing, call, commands).await?;
         match self.redirect(&live.target, &answers) {
             None => Ok(Sent::Answers(answers)),
-            Some(Redirect::Ask(target)) => {
+            Some(Redirect::Ask(target)) if ask == Ask::Follow => {
                 chase.hop(doing)?;
-                let live = self.live(&target, Lane::Usual).await?;
+                let live = self.live(&target, self.lane(call)).await?;
                 let (asking, kept) = redirect::asking(commands);
                 let mut answers = self.pipeline(&live, doing, call, &asking).await?;
                 let answers: Vec<Value> =
@@ -220,7 +264,8 @@ impl Links {
     }
 
     /// Takes in a refusal: it may mean that another is the primary.
-    pub(crate) fn note(&self, live: &Live, error: &ServerError) {
+    pub(crate) fn note(&self, live: &Live, answer: &Value) {
+        let Value::ServerError(error) = answer else { return };
         if !self.config().address.may_move() || !matches!(error.code(), "READONLY" | "CLUSTERDOWN" | "MASTERDOWN") {
             return;
         }
@@ -262,11 +307,12 @@ impl Links {
         let mut answers = answers.inspect_err(|_| self.suspect())?;
         let waited = if wanted == 0 { None } else { answers.pop() };
         match (waited, answers.last()) {
-            (_, Some(Value::ServerError(error))) => {
-                self.note(live, error);
+            (_, Some(Value::ServerError(_))) => {
+                answers.iter().for_each(|answer| self.note(live, answer));
                 Ok(answers)
             }
-            (None, _) => Ok(answers),
+            // Where nothing was written, no replica is to have it.
+            (None, _) | (_, Some(Value::Nil)) => Ok(answers),
             (Some(Value::Int(got)), _) if got >= i64::from(wanted) => Ok(answers),
             (Some(Value::Int(got)), _) => Err(too_few(doing, got, wanted)),
             (Some(Value::ServerError(error)), _) => {
@@ -335,12 +381,12 @@ impl Links {
 
     /// Something failed that may mean that a node is gone.
     pub(crate) fn suspect(&self) {
-        self.topology.suspect(&self.dialer);
+        self.topology.suspect();
     }
 
     /// Asks where everything is, unless that was done just now.
     pub(crate) async fn refresh(&self) -> Result<()> {
-        self.topology.refresh(&self.dialer).await
+        self.topology.refresh().await
     }
 
     async fn connect(&self, target: Target, lane: Lane) -> Result<Live> {

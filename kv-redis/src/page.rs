@@ -69,7 +69,9 @@ impl Bucket {
             if room == 0 && !groups.is_empty() {
                 return Ok(Page { cursor: Some(self.cursor(place.0, &place.1)), keys });
             }
-            wide = if keys.is_empty() { groups.len().max(1) } else { (room * asked / keys.len()).max(1) };
+            // Not many more than before: each may have a whole page.
+            let needed = if keys.is_empty() { usize::MAX } else { room * asked / keys.len() };
+            wide = needed.clamp(1, 4 * wide);
         }
         Ok(Page { keys, cursor: None })
     }

@@ -88,6 +88,11 @@ pub(crate) struct Chase {
 }
 
 impl Chase {
+    /// Whether the call has been sent elsewhere.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.hops > 0
+    }
+
     /// Counts one more; an error if it is too many.
     pub(crate) fn hop(&mut self, doing: &str) -> Result<()> {
         self.hops += 1;

@@ -4,12 +4,12 @@
 use std::sync::{Arc, LazyLock};
 
 use kv_core::{Effect, Error, Result};
-use redis::{Cmd, Value};
+use redis::{Cmd, ServerError, Value};
 
 use crate::connection::Live;
 use crate::error::{Call, odd, refused};
-use crate::links::{Links, Sent};
-use crate::redirect::Chase;
+use crate::links::{Ask, Links, Sent};
+use crate::redirect::{Chase, Redirect};
 use crate::store::Inner;
 
 /// What scripts answer, as the first element, if the generation is another: then nothing ran.
@@ -19,12 +19,17 @@ pub(crate) const STALE: i64 = -1;
 pub(crate) struct Script {
     pub(crate) code: &'static str,
     hash: String,
+    /// Whether it may go where a slot is being moved to: not if it looks at keys that it does not name, for what is not
+    /// there yet would be gone to it.
+    ask: Ask,
 }
 
 macro_rules! script {
-    ($name:ident, $text:expr) => {
-        pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script { code: $text, hash: redis::Script::new($text).get_hash().to_owned() });
+    ($name:ident, $ask:ident, $text:expr) => {
+        pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
+            let hash = redis::Script::new($text).get_hash().to_owned();
+            Script { code: $text, hash, ask: Ask::$ask }
+        });
     };
 }
 
@@ -33,6 +38,7 @@ macro_rules! script {
 // Keys: generation, entries. Arguments: number, budget. Answers 0 and the values, or 1 over the budget.
 script!(
     READ_MANY,
+    Follow,
     r"if tonumber(redis.call('GET', KEYS[1]) or '0') > tonumber(ARGV[1]) then return {-1} end
 local left, out = tonumber(ARGV[2]), {0}
 for at = 2, #KEYS do
@@ -51,6 +57,7 @@ return out"
 // index.
 script!(
     PAGE,
+    Wait,
     r"if tonumber(redis.call('GET', KEYS[1]) or '0') > tonumber(ARGV[1]) then return {-1} end
 local limit, bytes, looks = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local out, gone, used, more = {0, 0, ''}, {}, 0, 0
@@ -89,6 +96,7 @@ return out"
 // What is gone is taken out of the index, and a generation that holds nothing out of the registry.
 script!(
     HOLDS,
+    Wait,
     r"local looks = tonumber(ARGV[3])
 if tonumber(redis.call('GET', KEYS[1]) or '0') <= tonumber(ARGV[1]) then
   while true do
@@ -110,6 +118,7 @@ return 0"
 // Keys: generation, registry, trash. Arguments: bucket, what indices begin with. Answers whether anything was dropped.
 script!(
     DROP,
+    Follow,
     r"local number = redis.call('GET', KEYS[1]) or '0'
 if redis.call('EXISTS', ARGV[2] .. number) == 0 then return 0 end
 local member = ARGV[1] .. ':' .. number
@@ -122,6 +131,7 @@ return 1"
 // Keys: generation. Arguments: number. Counts the generation up, beyond that number too; answers the new one.
 script!(
     COUNT,
+    Follow,
     r"local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
 redis.call('SET', KEYS[1], string.format('%.0f', number))
 return number"
@@ -130,6 +140,7 @@ return number"
 // Keys: generation. Arguments: number. Raises the generation to that number; answers what it was, -1 where it was not noted.
 script!(
     RAISE,
+    Follow,
     r"local was = redis.call('GET', KEYS[1])
 if not was or tonumber(was) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
 return tonumber(was or '-1')"
@@ -139,6 +150,7 @@ return tonumber(was or '-1')"
 // Answers whether there may be more, or -1 if it was not dropped. Tells the group of the drop where it has not heard.
 script!(
     SWEEP,
+    Wait,
     r"local number = tonumber(redis.call('GET', KEYS[1]) or '0')
 if number <= tonumber(ARGV[2]) then
   if tonumber(ARGV[1]) <= tonumber(ARGV[2]) then return -1 end
@@ -155,6 +167,7 @@ return 1"
 // with, the registry's member, keys. Adds those that are entries to the index; answers how many were not in it.
 script!(
     INDEX,
+    Wait,
     r"if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return {-1} end
 local added = 0
 for at = 4, #ARGV do
@@ -170,6 +183,7 @@ return {0, added}"
 // registry's member, expected or nothing for absence, new or nothing for removal, each behind a 1 where it is given. Answers 0 if swapped, else 1 and what was found.
 script!(
     COMPARE_AND_SWAP,
+    Follow,
     r"if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return {-1} end
 local found = redis.call('GET', KEYS[2])
 local expected = ARGV[4] == '1' and ARGV[5]
@@ -188,6 +202,7 @@ return {0}"
 // Keys as above. Arguments: number, key, the registry's member, value, milliseconds or 0. Answers 0 if stored, else 1 and what was found.
 script!(
     FILL,
+    Follow,
     r"if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return {-1} end
 local found = redis.call('GET', KEYS[2])
 if found then return {1, found} end
@@ -222,13 +237,17 @@ pub(crate) async fn run(
         fill(&mut command);
         let mut commands = redis::pipe();
         commands.add_command(command);
-        let answer = match links.send(live, doing, call, &commands, chase).await? {
+        let answer = match links.send(live, doing, call, &commands, script.ask, chase).await? {
             Sent::Answers(mut answers) | Sent::Asked(mut answers) => answers.pop(),
             Sent::Elsewhere => return Ok(None),
         };
         match answer {
             // The server was restarted or has another primary. Nothing ran.
             Some(Value::ServerError(error)) if text.is_none() && error.code() == "NOSCRIPT" => text = Some(script.code),
+            // Part of it has gone ahead.
+            Some(Value::ServerError(error)) if script.ask == Ask::Wait && is_partly_gone(&error) => {
+                return links.follow(Redirect::Wait, doing, chase).await.map(|()| None);
+            }
             Some(answer) => return outcome(doing, call, answer).map(Some),
             None => return Err(odd(doing, call)),
         }
@@ -246,11 +265,16 @@ pub(crate) async fn run_on(
 ) -> Result<Value> {
     let mut chase = Chase::default();
     loop {
-        let live = inner.links.primary(slot, inner.lane(call)).await?;
+        let live = inner.links.primary(slot, inner.links.lane(call)).await?;
         if let Some(answer) = run(&inner.links, &live, doing, call, script, &fill, &mut chase).await? {
             return Ok(answer);
         }
     }
+}
+
+/// Whether a script met a key that is at another node already.
+fn is_partly_gone(error: &ServerError) -> bool {
+    error.details().is_some_and(|detail| detail.contains("non local key"))
 }
 
 /// A script that fails has run up to the command that was refused.
@@ -258,7 +282,9 @@ fn outcome(doing: &str, call: Call, answer: Value) -> Result<Value> {
     match answer {
         Value::ServerError(error) => {
             let detail = error.details().unwrap_or_default();
-            let has_run = call == Call::Write && (detail.contains("script") || detail.contains("call to f_"));
+            let has_run = call == Call::Write
+                && error.code() != "BUSY"
+                && (detail.contains("script") || detail.contains("call to f_"));
             let error = refused(doing, &error);
             Err(if has_run { Error::new(error.kind(), Effect::Unknown, error.to_string()) } else { error })
         }

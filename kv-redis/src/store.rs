@@ -20,7 +20,7 @@ use crate::error::{Call, odd, refused};
 use crate::generation::{Generation, Newest, number};
 use crate::large::Large;
 use crate::layout::{BucketKeys, Group, Namespace, slot};
-use crate::links::{Lane, Links, Sent};
+use crate::links::{Ask, Lane, Links, Sent};
 use crate::redirect::Chase;
 use crate::script;
 use crate::sweep;
@@ -28,6 +28,9 @@ use crate::watch::Feeds;
 
 /// Runtimes whose ways a bucket remembers: the caller's and the store's own, and some.
 const WAYS: usize = 4;
+
+/// How long the registry is believed to have a bucket: its primary may lose it without anybody's notice.
+const REGISTER_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long reads go to a primary before a replica is looked for again.
 const NO_REPLICA: Duration = Duration::from_secs(1);
@@ -39,7 +42,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Box<str>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) feeds: Feeds,
-    pub(crate) background: Background,
+    pub(crate) background: Arc<Background>,
     /// Whether a task removes what dropped buckets left.
     pub(crate) is_sweeping: AtomicBool,
     /// Whether it was looked for what earlier processes left.
@@ -51,8 +54,8 @@ pub(crate) struct Inner {
 #[derive(Default)]
 pub(crate) struct Known {
     pub(crate) newest: Newest,
-    /// The generation, and the version of the topology, in which the registry has the bucket.
-    registered: Mutex<Option<(u64, u64)>>,
+    /// The generation, and the version of the topology, in which the registry has the bucket, and since when.
+    registered: Mutex<Option<(u64, u64, Instant)>>,
 }
 
 impl Inner {
@@ -60,12 +63,12 @@ impl Inner {
         let config = links.config();
         let namespace = Namespace::new(&config.namespace, config.address.is_cluster());
         Self {
+            background: Arc::clone(&links.background),
             links: Arc::new(links),
             registry: namespace.registry().into(),
             namespace,
             hub: Arc::default(),
             feeds: Feeds::default(),
-            background: Background::default(),
             is_sweeping: AtomicBool::new(false),
             has_looked: AtomicBool::new(false),
             known: Mutex::default(),
@@ -76,9 +79,8 @@ impl Inner {
     pub(crate) async fn send(&self, slot: u16, doing: &str, call: Call, commands: &Pipeline) -> Result<Vec<Value>> {
         let mut chase = Chase::default();
         loop {
-            let lane = self.lane(call);
-            let live = self.links.primary(slot, lane).await?;
-            match self.links.send(&live, doing, call, commands, &mut chase).await? {
+            let live = self.links.primary(slot, self.links.lane(call)).await?;
+            match self.links.send(&live, doing, call, commands, Ask::Follow, &mut chase).await? {
                 Sent::Answers(answers) | Sent::Asked(answers) => return Ok(answers),
                 Sent::Elsewhere => {}
             }
@@ -94,10 +96,6 @@ impl Inner {
             Some(value) => Ok(value),
             None => Err(odd(doing, call)),
         }
-    }
-
-    pub(crate) fn lane(&self, call: Call) -> Lane {
-        if call == Call::Write && self.links.config().wait_replicas > 0 { Lane::Waiting } else { Lane::Usual }
     }
 
     /// What is known of a bucket; the same for all who ask.
@@ -150,10 +148,11 @@ pub(crate) struct Side {
 }
 
 impl Way {
-    pub(crate) fn side(&self, call: Call) -> &Side {
+    /// Where a call goes. One that a replica has sent elsewhere goes to the primary.
+    pub(crate) fn side(&self, call: Call, chase: &Chase) -> &Side {
         match call {
-            Call::Read => &self.reads,
-            Call::Write => &self.writes,
+            Call::Read if !chase.has_begun() => &self.reads,
+            _ => &self.writes,
         }
     }
 }
@@ -208,7 +207,7 @@ impl Bucket {
         let mut until = None;
         let reads = match links.config().reads {
             Reads::Primary => side(Arc::clone(&usual)),
-            Reads::Replica => match links.replica(slot).await {
+            Reads::Replica => match links.replica(slot) {
                 Some(replica) => side(replica),
                 None => {
                     until = Some(Instant::now() + NO_REPLICA);
@@ -217,11 +216,11 @@ impl Bucket {
                 }
             },
         };
-        let writes = match self.inner.lane(Call::Write) {
+        let writes = match links.lane(Call::Write) {
             Lane::Waiting => side(links.primary(slot, Lane::Waiting).await?),
             _ => side(usual),
         };
-        sweep::look(&self.inner).await;
+        sweep::look(&self.inner);
         let way = Arc::new(Way { runtime, version, until, group, reads, writes });
         if let Some(ways) = self.ways.get(group.number()) {
             let mut ways = ways.lock();
@@ -236,7 +235,7 @@ impl Bucket {
     pub(crate) async fn generation(&self, group: Group, call: Call, chase: &mut Chase) -> Result<(Arc<Way>, u64, u64)> {
         loop {
             let way = self.way(group).await?;
-            let known = way.side(call).generation.known();
+            let known = way.side(call, chase).generation.known();
             let (epoch, number) = match known {
                 (epoch, Some(number)) => (epoch, number),
                 // Boxed, so that the usual future stays small.
@@ -272,12 +271,12 @@ impl Bucket {
     /// Asks for a group's generation, and remembers it if changes will be told; `None` if the way leads nowhere.
     async fn learn(&self, way: &Way, call: Call, chase: &mut Chase) -> Result<Option<(u64, u64)>> {
         const DOING: &str = "looking the bucket up";
-        let Side { live, generation } = way.side(call);
+        let Side { live, generation } = way.side(call, chase);
         let epoch = generation.epoch();
         let mut ask = redis::pipe();
         ask.cmd("CLIENT").arg("CACHING").arg("YES");
         ask.cmd("GET").arg(self.keys.generation(way.group));
-        let (answers, is_told) = match self.inner.links.send(live, DOING, Call::Read, &ask, chase).await? {
+        let (answers, is_told) = match self.inner.links.send(live, DOING, Call::Read, &ask, Ask::Follow, chase).await? {
             Sent::Answers(answers) => (answers, true),
             Sent::Asked(answers) => (answers, false),
             Sent::Elsewhere => return Ok(None),
@@ -308,15 +307,18 @@ impl Bucket {
         if !self.inner.namespace.is_spread() {
             return Ok(());
         }
-        let entry = (generation, self.inner.links.topology.version());
-        if *self.known.registered.lock() == Some(entry) {
+        let version = self.inner.links.topology.version();
+        let is_known = |(of, by, since): &(u64, u64, Instant)| {
+            (*of, *by) == (generation, version) && since.elapsed() < REGISTER_AGAIN
+        };
+        if self.known.registered.lock().as_ref().is_some_and(is_known) {
             return Ok(());
         }
         let registry = &*self.inner.registry;
         let mut add = redis::cmd("ZADD");
         add.arg(registry).arg(0).arg(self.keys.member(generation));
         self.inner.one(slot(registry), DOING, Call::Write, add).await.map_err(before)?;
-        *self.known.registered.lock() = Some(entry);
+        *self.known.registered.lock() = Some((generation, version, Instant::now()));
         Ok(())
     }
 

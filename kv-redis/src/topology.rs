@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kv_core::{Effect, Error, ErrorKind, Result};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use rand::seq::SliceRandom;
 use redis::{Cmd, Value};
 use tokio::task::JoinSet;
 
-use crate::attempt::{Attempt, current};
-use crate::config::{Address, Node};
+use crate::attempt::Attempt;
+use crate::background::Background;
+use crate::config::{Address, Node, Reads};
 use crate::driver::{Dialer, Role, Target};
 use crate::error::{Call, lost, odd, refused};
 use crate::layout::SLOTS;
@@ -58,6 +59,15 @@ impl Map {
         self.shards.iter().flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
     }
 
+    /// Whether calls go where they go by another map.
+    fn leads_as(&self, other: &Self, reads: Reads) -> bool {
+        let same = |one: Option<&Shard>, other: Option<&Shard>| match reads {
+            Reads::Primary => one.map(|shard| &shard.primary) == other.map(|shard| &shard.primary),
+            Reads::Replica => one == other,
+        };
+        (0..SLOTS).all(|slot| same(self.shard(slot), other.shard(slot)))
+    }
+
     /// The same, with one slot at another node.
     fn moved(&self, slot: u16, to: Target) -> Self {
         let mut map = self.clone();
@@ -78,26 +88,23 @@ pub(crate) struct Topology {
     map: RwLock<Arc<Map>>,
     /// Counts up with each change of the map.
     version: AtomicU64,
-    look: Attempt<Instant>,
     /// When the last look ended.
-    looked: Mutex<Option<Instant>>,
+    look: Attempt<Instant>,
+    dialer: Arc<Dialer>,
+    background: Arc<Background>,
 }
 
 impl Topology {
-    pub(crate) fn new(address: &Address) -> Self {
-        let map = match address {
+    pub(crate) fn new(dialer: Arc<Dialer>, background: Arc<Background>) -> Self {
+        let map = match &dialer.config().address {
             Address::Tcp { host, port, .. } => {
                 Map::of_one(Target::Node(Node { host: host.clone(), port: *port }), Vec::new())
             }
             Address::Unix(path) => Map::of_one(Target::Unix(path.clone()), Vec::new()),
             Address::Sentinel { .. } | Address::Cluster { .. } => Map::default(),
         };
-        Self {
-            map: RwLock::new(Arc::new(map)),
-            version: AtomicU64::new(0),
-            look: Attempt::default(),
-            looked: Mutex::default(),
-        }
+        let map = RwLock::new(Arc::new(map));
+        Self { map, version: AtomicU64::new(0), look: Attempt::default(), dialer, background }
     }
 
     /// Counts up with each change: what was looked up in an earlier one has to be looked up again.
@@ -117,6 +124,11 @@ impl Topology {
         replicas.get(rand::random_range(0..replicas.len().max(1))).cloned()
     }
 
+    /// Whether there is such a node, as far as it is known.
+    pub(crate) fn knows(&self, target: &Target) -> bool {
+        self.map.read().nodes().any(|node| node == target)
+    }
+
     /// All primaries.
     pub(crate) fn primaries(&self) -> Vec<Target> {
         self.map.read().shards.iter().map(|shard| shard.primary.clone()).collect()
@@ -131,45 +143,42 @@ impl Topology {
         }
     }
 
-    /// Asks where everything is, unless that was done just now; one asks for all.
-    pub(crate) async fn refresh(self: &Arc<Self>, dialer: &Arc<Dialer>) -> Result<()> {
-        if !dialer.config().address.may_move() {
+    /// Asks where everything is, unless that was done just now; one asks for all, on the store's own thread, which goes on
+    /// whatever becomes of the caller's runtime.
+    pub(crate) async fn refresh(self: &Arc<Self>) -> Result<()> {
+        if !self.dialer.config().address.may_move() {
             return Ok(());
         }
-        let (this, dialer) = (Arc::clone(self), Arc::clone(dialer));
+        let this = Arc::clone(self);
         let look = move || async move {
-            let map = look(&this, &dialer).await?;
+            let map = look(&this).await?;
             let mut known = this.map.write();
-            if **known != map {
-                *known = Arc::new(map);
+            if !map.leads_as(&known, this.dialer.config().reads) {
                 this.version.fetch_add(1, Ordering::AcqRel);
             }
+            *known = Arc::new(map);
             drop(known);
             Ok(Instant::now())
         };
-        self.look.get(|looked| looked.elapsed() < FRESH, look).await.map(drop)
+        self.look.get(&self.background.handle()?, |looked| looked.elapsed() < FRESH, look).await.map(drop)
     }
 
     /// Something failed that may mean that a node is gone: looks in the background.
-    pub(crate) fn suspect(self: &Arc<Self>, dialer: &Arc<Dialer>) {
-        if !dialer.config().address.may_move() {
+    pub(crate) fn suspect(self: &Arc<Self>) {
+        if !self.dialer.config().address.may_move() || self.look.made(|looked| looked.elapsed() < FRESH).is_some() {
             return;
         }
-        let mut looked = self.looked.lock();
-        if looked.is_some_and(|looked| looked.elapsed() < FRESH) {
-            return;
-        }
-        if let Ok(runtime) = current() {
-            *looked = Some(Instant::now());
-            let (this, dialer) = (Arc::clone(self), Arc::clone(dialer));
+        if let Ok(runtime) = self.background.handle() {
+            let this = Arc::clone(self);
             // A failure shows with the next call.
-            runtime.spawn(async move { drop(this.refresh(&dialer).await) });
+            runtime.spawn(async move { drop(this.refresh().await) });
         }
     }
 }
 
 /// Asks the nodes one after another, and takes the first answer.
-async fn look(topology: &Topology, dialer: &Arc<Dialer>) -> Result<Map> {
+async fn look(topology: &Topology) -> Result<Map> {
+    let dialer = &topology.dialer;
     let target = |node: &Node| Target::Node(node.clone());
     let (mut asked, role): (Vec<Target>, _) = match &dialer.config().address {
         Address::Sentinel { sentinels, .. } => (sentinels.iter().map(target).collect(), Role::Sentinel),
@@ -258,7 +267,8 @@ async fn ask_sentinel(wire: &Wire, name: &str, asked: &Target) -> Result<Map> {
         let port = fact("port")?.parse().ok()?;
         is_up.then(|| Target::Node(Node { host: fact("ip").unwrap_or_default().to_owned(), port }))
     });
-    let replicas = replicas.collect();
+    let mut replicas: Vec<Target> = replicas.collect();
+    replicas.sort_unstable();
     Ok(Map::of_one(primary, replicas))
 }
 
@@ -287,7 +297,10 @@ async fn ask_cluster(wire: &Wire, asked: &Target) -> Result<Map> {
             return Err(odd(DOING, Call::Read));
         };
         let at = map.shards.iter().position(|shard| shard.primary == primary).unwrap_or_else(|| {
-            map.shards.push(Shard { primary, replicas: nodes.collect() });
+            // Nodes name them in any order.
+            let mut replicas: Vec<Target> = nodes.collect();
+            replicas.sort_unstable();
+            map.shards.push(Shard { primary, replicas });
             map.shards.len() - 1
         });
         let (from, to) = (usize::try_from(*from).unwrap_or(0), usize::try_from(*to).unwrap_or(0));

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,7 +32,7 @@ const READ_AT_ONCE: usize = 16;
 /// Bytes of keys that may wait to be read; over that watchers are told that events are missing.
 const HEARD_BYTES: usize = 16 << 20;
 
-/// How long nothing may be heard before it is looked whether the primaries are still the same, where they may change.
+/// How often it is looked whether the primaries are still the same, where they may change.
 const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 /// How long to wait before a lost connection is made again, at first and at most. Half of it is chance.
@@ -228,14 +228,16 @@ impl Feeding {
     }
 
     async fn run(mut self) {
+        let mut looked = Instant::now();
         loop {
             let heard = tokio::time::timeout(LOOK_AFTER, self.ear.next()).await.unwrap_or_default();
             let is_whole = match self.inner.upgrade() {
                 None => return,
                 Some(inner) => {
                     // Nobody tells us of what a primary does that is not known.
-                    if heard.keys.is_empty() {
+                    if looked.elapsed() >= LOOK_AFTER {
                         inner.links.suspect();
+                        looked = Instant::now();
                     }
                     let is_current = inner.links.topology.version() == self.listening.version;
                     !heard.is_lost && is_current && self.tell(&inner, heard.keys).await.is_ok()

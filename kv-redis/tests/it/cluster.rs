@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use kv_core::{Bucket, CasSwap, ErrorKind, Event, Store};
 use libtest_mimic::Failed;
@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[GroupRow] = &[
     ("cluster::writes_that_wait_for_a_replica_outlive_their_primary", |program| under_load(program, 1)),
     ("cluster::listings_while_slots_move_and_a_primary_dies", listings),
     ("cluster::drops_are_one_step", drops),
+    ("cluster::drops_beside_writers_and_drops", drops_beside),
     ("cluster::entries_of_other_clients_are_taken_up", taken_up),
     ("cluster::watchers_guards_and_scripts_outlive_a_primary", outlive),
     ("cluster::reads_from_replicas", replicas),
@@ -91,9 +92,10 @@ fn listings(program: &Path) -> Result<(), Failed> {
         bucket.set_many(stays.iter().map(|key| (key, "v"))).await?;
         cluster.wait_until_settled()?;
         let is_done = Arc::new(AtomicBool::new(false));
-        let (listed, done) = (bucket.clone(), Arc::clone(&is_done));
+        let lost = Arc::new(AtomicU64::new(0));
+        let (listed, done, broken) = (bucket.clone(), Arc::clone(&is_done), Arc::clone(&lost));
         let lister = tokio::spawn(async move {
-            let (mut whole, mut broken) = (0, 0);
+            let mut whole = 0;
             while !done.load(Ordering::Relaxed) {
                 match list(&listed).await {
                     Ok(found) => {
@@ -105,14 +107,20 @@ fn listings(program: &Path) -> Result<(), Failed> {
                         }
                         whole += 1;
                     }
-                    Err(error) if error.effect() == kv_core::Effect::None => broken += 1,
+                    Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
+                        ensure(error.effect() == kv_core::Effect::None, &error)?;
+                        broken.fetch_add(1, Ordering::Relaxed);
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
                     Err(error) => return Err(format!("a listing: {error}")),
                 }
                 tokio::task::yield_now().await;
             }
-            Ok((whole, broken))
+            Ok(whole)
         });
         tokio::task::block_in_place(|| cluster.move_slots(1, 0, 6_000..6_500))?;
+        // Moving alone breaks none.
+        ensure_eq!(lost.load(Ordering::Relaxed), 0, "listings failed while slots moved");
         cluster.kill(1);
         tokio::task::block_in_place(|| {
             cluster.wait_until("it is replaced", |cluster| Ok(cluster.primary_of(7_000)? == 4))
@@ -123,11 +131,16 @@ fn listings(program: &Path) -> Result<(), Failed> {
             ensure_eq!(begun.elapsed() < PATIENCE, true, "no listing succeeds");
         }
         is_done.store(true, Ordering::Relaxed);
-        let (whole, broken) = lister.await??;
-        println!("{whole} listings were whole, {broken} failed while the primary was gone");
+        let whole = lister.await??;
+        let lost = lost.load(Ordering::Relaxed);
+        println!("{whole} listings were whole, {lost} failed while the primary was gone");
         ensure_eq!(whole > 0, true);
         Ok(())
     })
+}
+
+fn ensure(is_so: bool, error: &kv_core::Error) -> Result<(), String> {
+    if is_so { Ok(()) } else { Err(format!("{error} has effect {:?}", error.effect())) }
 }
 
 /// Drops by another client: what was written before is gone in each group, what is written after is there, and nobody sees
@@ -170,6 +183,52 @@ fn drops(program: &Path) -> Result<(), Failed> {
             tokio::task::yield_now().await;
         }
         ours.drop_bucket("never").await?;
+        Ok(())
+    })
+}
+
+/// Writers go on while others drop their bucket, two at once: what was written after a drop that the writer has seen is
+/// there until the next one.
+fn drops_beside(program: &Path) -> Result<(), Failed> {
+    let cluster = Cluster::start(program, &[])?;
+    block_on(async {
+        let (ours, theirs, others) = (store(&cluster, "")?, store(&cluster, "")?, store(&cluster, "")?);
+        let bucket = ours.open_bucket("b").await?;
+        let drops = Arc::new(AtomicU64::new(0));
+        let mut writers = Vec::new();
+        for writer in 0..32 {
+            let (bucket, drops) = (bucket.clone(), Arc::clone(&drops));
+            writers.push(tokio::spawn(async move {
+                for n in 0..300 {
+                    let key = format!("{writer}");
+                    let before = drops.load(Ordering::SeqCst);
+                    bucket.set(&key, format!("{n}")).await?;
+                    let found = bucket.get(&key).await?.map(|found| String::from_utf8_lossy(&found).into_owned());
+                    // No drop has begun or ended meanwhile, where the count is even and the same.
+                    let is_quiet = before % 2 == 0 && drops.load(Ordering::SeqCst) == before;
+                    let is_good = found.as_ref().map_or(!is_quiet, |found| *found == format!("{n}"));
+                    if !is_good {
+                        return Ok(Some(format!("{key}: wrote {n}, read {found:?}")));
+                    }
+                }
+                Ok::<_, kv_core::Error>(None)
+            }));
+        }
+        for _ in 0..30 {
+            drops.fetch_add(1, Ordering::SeqCst);
+            tokio::try_join!(theirs.drop_bucket("b"), others.drop_bucket("b"))?;
+            drops.fetch_add(1, Ordering::SeqCst);
+            // Written after the drop by who has heard of it, and never lost to it.
+            let mark = ours.open_bucket("b").await?;
+            mark.set("mark", "here").await?;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            ensure_eq!(mark.get("mark").await?.is_some(), true);
+        }
+        for writer in writers {
+            if let Some(wrong) = writer.await?? {
+                return Err(wrong.into());
+            }
+        }
         Ok(())
     })
 }
@@ -231,6 +290,8 @@ fn outlive(program: &Path) -> Result<(), Failed> {
             }
         };
         drop(lost);
+        // The others call the cluster down for a moment.
+        tokio::task::block_in_place(|| cluster.wait_until_settled())?;
         ensure_eq!(matches!(guard.swap("late").await?, CasSwap::Lost(_)), true);
         ensure_eq!(matches!(other.swap("3").await?, CasSwap::Swapped), true);
         ensure_eq!(bucket.compare_and_swap(&keys[&2], Some(b"2"), Some("4".into())).await?, kv_core::Swap::Swapped);
