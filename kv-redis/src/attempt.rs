@@ -67,27 +67,33 @@ impl<T: Clone + Send + Sync + 'static> Attempt<T> {
             if let Some(made) = state.made.as_ref().filter(|made| is_good(made)) {
                 return Ok(made.clone());
             }
-            match &state.running {
+            match (&state.running, &state.last) {
                 // The runtime that it ran on may have ended.
-                Some(running) if running.borrow().is_some() || running.has_changed().is_ok() => running.clone(),
+                (Some(running), _) if running.borrow().is_some() || running.has_changed().is_ok() => {
+                    Ok(running.clone())
+                }
+                (_, Some((until, error))) if Instant::now() < *until => Err(again(error)),
                 _ => {
-                    if let Some((until, error)) = &state.last
-                        && Instant::now() < *until
-                    {
-                        return Err(again(error));
-                    }
                     let running = self.start(runtime, make());
                     state.running = Some(running.clone());
-                    running
+                    Ok(running)
                 }
+            }
+        };
+        let running = match running {
+            Ok(running) => running,
+            Err(error) => {
+                // A caller that tries without end must not keep its thread.
+                tokio::task::consume_budget().await;
+                return Err(error);
             }
         };
         outcome(running).await
     }
 
     /// Lets go of what was made.
-    pub(crate) fn forget(&self) {
-        self.0.lock().made = None;
+    pub(crate) fn forget(&self) -> Option<T> {
+        self.0.lock().made.take()
     }
 
     fn start(&self, runtime: &Handle, make: impl Future<Output = Result<T>> + Send + 'static) -> Outcome<T> {

@@ -38,11 +38,18 @@ impl Background {
             let text = "starting the store's own thread failed";
             Error::new(ErrorKind::ResourceExhausted, Effect::None, text).with_source(cause)
         };
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
-        let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        let run = move || _ = runtime.block_on(stopped);
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        // Made on the thread, for a runtime must not be dropped on another one's.
+        let run = move || match Builder::new_current_thread().enable_io().enable_time().build() {
+            Ok(runtime) => {
+                _ = tell.send(Ok(runtime.handle().clone()));
+                _ = runtime.block_on(stopped);
+            }
+            Err(cause) => _ = tell.send(Err(cause)),
+        };
         std::thread::Builder::new().name("kv-redis".to_owned()).spawn(run).map_err(failed)?;
+        let handle = told.recv().unwrap_or_else(|cause| Err(std::io::Error::other(cause))).map_err(failed)?;
         *thread = Some(Thread { handle: handle.clone(), _stop: stop });
         Ok(handle)
     }
@@ -76,6 +83,9 @@ impl Background {
 }
 
 fn ended(doing: &str, call: Call, cause: JoinError) -> Error {
-    let text = format!("{doing}: the store was closed before it was done");
-    Error::new(ErrorKind::Unavailable, call.lost(), text).with_source(cause)
+    let (kind, why) = match cause.is_panic() {
+        true => (ErrorKind::Other, "the store's own thread failed"),
+        false => (ErrorKind::Unavailable, "the store was closed before it was done"),
+    };
+    Error::new(kind, call.lost(), format!("{doing}: {why}")).with_source(cause)
 }

@@ -24,7 +24,7 @@ const REMOVING: &str = "removing entries";
 #[async_trait]
 impl Batch for Bucket {
     async fn get_many(&self, keys: &[&str], budget: usize) -> Result<Vec<Option<IncomingValue>>> {
-        if keys.len() > CHUNK || keys.iter().any(|key| self.large.is(key)) {
+        if is_long(keys) || keys.iter().any(|key| self.large.is(key)) {
             let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
             let read = move |bucket: Self| async move { bucket.get_many_here(&keys, budget).await };
             return self.aside(READING, Call::Read, read).await;
@@ -47,7 +47,7 @@ impl Batch for Bucket {
     }
 
     async fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        if keys.len() > CHUNK {
+        if is_long(keys) {
             let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
             let remove = move |bucket: Self| async move { bucket.delete_many_here(&keys).await };
             return self.aside(REMOVING, Call::Write, remove).await;
@@ -170,6 +170,11 @@ impl Bucket {
         });
         together(join_all(remove).await)
     }
+}
+
+/// Whether so many or such long keys are more than a task should put into a connection at once.
+fn is_long(keys: &[&str]) -> bool {
+    keys.len() > CHUNK || keys.iter().map(|key| key.len()).sum::<usize>() > LARGE_BYTES
 }
 
 /// How a batch ended whose parts ended so: without effect only if none had one.

@@ -59,6 +59,11 @@ impl Live {
         self.wire.is_lost() || self.is_given_up.load(Ordering::Acquire)
     }
 
+    /// Closes it, whoever still holds it.
+    pub(crate) fn close(&self) {
+        self.wire.close();
+    }
+
     /// No further call takes this connection.
     pub(crate) fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Release);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::{Effect, Error, ErrorKind, Result};
-use redis::{PushInfo, Value};
+use redis::{Cmd, PushInfo, Value};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -101,27 +101,32 @@ impl Dialer {
             Role::Server => (&config.user, &config.password, config.database),
             Role::Sentinel => (&config.sentinel_user, &config.sentinel_password, 0),
         };
-        let mut words = redis::pipe();
-        words.cmd("HELLO").arg(3);
+        let mut hello = redis::cmd("HELLO");
+        hello.arg(3);
         if let Some(password) = password {
-            words.arg("AUTH").arg(user.as_deref().unwrap_or("default")).arg(password.reveal());
+            hello.arg("AUTH").arg(user.as_deref().unwrap_or("default")).arg(password.reveal());
         }
+        // By itself: a server that turns us away says so once.
+        ask(wire, place, &hello).await?;
         if database != 0 {
-            words.cmd("SELECT").arg(database);
-        }
-        let answers = wire.commands(&words).await.map_err(|Fault { why, .. }| match why {
-            Why::Timeout => unreachable(place, io::ErrorKind::TimedOut.into()),
-            Why::Lost(kind) => unreachable(place, kind.into()),
-            Why::Garbage => turned_away(place, None),
-        })?;
-        for answer in answers.value {
-            match answer {
-                Value::ServerError(error) => return Err(turned_away(place, Some(&error))),
-                Value::Map(_) | Value::Okay => {}
-                _ => return Err(turned_away(place, None)),
-            }
+            let mut select = redis::cmd("SELECT");
+            select.arg(database);
+            ask(wire, place, &select).await?;
         }
         Ok(())
+    }
+}
+
+async fn ask(wire: &Wire, place: &str, command: &Cmd) -> Result<()> {
+    let answer = wire.command(command).await.map_err(|Fault { why, .. }| match why {
+        Why::Timeout => unreachable(place, io::ErrorKind::TimedOut.into()),
+        Why::Lost(kind) => unreachable(place, kind.into()),
+        Why::Garbage => turned_away(place, None),
+    })?;
+    match answer.value {
+        Value::Map(_) | Value::Okay => Ok(()),
+        Value::ServerError(error) => Err(turned_away(place, Some(&error))),
+        _ => Err(turned_away(place, None)),
     }
 }
 

@@ -109,7 +109,9 @@ impl Links {
         let links = std::mem::take(&mut *self.by_runtime.write());
         for (_, link) in links {
             for line in link.lines.lock().values() {
-                line.forget();
+                if let Some(live) = line.forget() {
+                    live.close();
+                }
             }
         }
         self.idle_guards.lock().clear();

@@ -53,7 +53,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for certificates that can't be read.
+    /// [`InvalidArgument`](kv_core::ErrorKind::InvalidArgument) for certificates that can't be read.
     pub fn new(config: Config) -> Result<Self> {
         Ok(Self { inner: Arc::new(Inner::new(Links::new(config)?)) })
     }

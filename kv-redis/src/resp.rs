@@ -152,6 +152,9 @@ impl Parser {
         let value = match kind {
             b'$' | b'=' | b'!' => {
                 let Some(length) = count(line)? else {
+                    if kind != b'$' {
+                        return Err(Garbage);
+                    }
                     self.from += head;
                     return Ok(Step::Value(Value::Nil));
                 };
@@ -179,7 +182,8 @@ impl Parser {
                 return Ok(Step::Incomplete);
             }
             b'*' | b'~' | b'%' | b'>' | b'|' => match count(line)? {
-                None => Value::Nil,
+                None if kind == b'*' => Value::Nil,
+                None => return Err(Garbage),
                 Some(length) => {
                     let missing = match kind {
                         b'%' => length.checked_mul(2),
@@ -226,6 +230,9 @@ fn text(bytes: &[u8]) -> Result<&str, Garbage> {
 fn count(line: &[u8]) -> Result<Option<usize>, Garbage> {
     if line == b"-1" {
         return Ok(None);
+    }
+    if line.starts_with(b"+") {
+        return Err(Garbage);
     }
     text(line)?.parse().ok().ok_or(Garbage).map(Some)
 }

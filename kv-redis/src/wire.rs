@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -86,7 +86,7 @@ struct State {
     calls: VecDeque<Call>,
     slots: Vec<Slot>,
     free: Vec<usize>,
-    /// Slots of those who wait to put something into `gathered`.
+    /// Slots of those whose bytes have no room in `gathered` yet. They need not be polled to go on.
     queue: VecDeque<usize>,
     /// Whether the driver will look at `gathered` without being woken.
     is_awake: bool,
@@ -103,13 +103,15 @@ struct Call {
     step: u64,
 }
 
+type Outcome = Result<Answer<Value>, Fault>;
+
 enum Slot {
     Free,
-    /// Waits in the queue, since this step.
-    Queued(Waker, u64),
+    /// Waits in the queue until there is room for these bytes, which have so many answers, since this step.
+    Queued(Waker, Vec<u8>, usize, u64),
     /// Waits for the answer.
     Sent(Waker),
-    Done(Result<Answer<Value>, Fault>),
+    Done(Outcome),
     /// Nobody waits any more for the answer.
     Left,
 }
@@ -143,12 +145,18 @@ impl Wire {
             heard: 0,
             answers: Vec::new(),
             wakers: Vec::new(),
+            left: Vec::new(),
             parts: Vec::new(),
             timer: Box::pin(tokio::time::sleep(step)),
             step,
             is_timing: false,
         };
         Self { shared, driver: tokio::spawn(driver).abort_handle() }
+    }
+
+    /// Closes it, whoever still holds it.
+    pub(crate) fn close(&self) {
+        self.driver.abort();
     }
 
     /// Whether it is of no use any more.
@@ -197,7 +205,7 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.close();
     }
 }
 
@@ -234,33 +242,40 @@ impl State {
         std::mem::replace(place, content)
     }
 
-    /// Puts a call's bytes with the others; tells whether the driver has to be woken.
-    fn send(&mut self, slot: usize, step: u64, answers: usize, fill: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// Puts a call's bytes with the others.
+    fn send(&mut self, slot: usize, step: u64, answers: usize, fill: impl FnOnce(&mut Vec<u8>)) {
         let from = self.taken + self.gathered.len() as u64;
         fill(&mut self.gathered);
         self.calls.push_back(Call { slot: Some(slot), answers, from, step });
-        !std::mem::replace(&mut self.is_awake, true)
     }
 
-    /// Ends what a slot waits for; gives whom to wake.
-    fn finish(&mut self, slot: usize, result: Result<Answer<Value>, Fault>) -> Option<Waker> {
-        match self.slots.get(slot) {
-            Some(Slot::Queued(..) | Slot::Sent(_)) => match self.put(slot, Slot::Done(result)) {
-                Slot::Queued(waker, _) | Slot::Sent(waker) => Some(waker),
-                _ => None,
-            },
-            _ => {
-                self.put(slot, Slot::Free);
-                None
+    /// Puts in what has waited for room, where there is some now.
+    fn admit(&mut self) {
+        while self.has_room()
+            && let Some(slot) = self.queue.pop_front()
+        {
+            match self.put(slot, Slot::Left) {
+                Slot::Queued(waker, bytes, answers, step) => {
+                    self.put(slot, Slot::Sent(waker));
+                    self.send(slot, step, answers, |out| out.extend_from_slice(&bytes));
+                }
+                // It was given up before it was sent.
+                _ => _ = self.put(slot, Slot::Free),
             }
         }
     }
 
-    /// Who is to put something in next, if anybody waits and may. Those behind are told by whom this is.
-    fn next(&self) -> Option<Waker> {
-        match self.slots.get(*self.queue.front()?)? {
-            Slot::Queued(waker, _) if self.has_room() => Some(waker.clone()),
-            _ => None,
+    /// Ends what a slot waits for: gives whom to wake, or the result if nobody wants it.
+    fn finish(&mut self, slot: usize, result: Outcome, wakers: &mut Vec<Waker>, left: &mut Vec<Outcome>) {
+        match self.slots.get(slot) {
+            Some(Slot::Queued(..) | Slot::Sent(_)) => match self.put(slot, Slot::Done(result)) {
+                Slot::Queued(waker, ..) | Slot::Sent(waker) => wakers.push(waker),
+                _ => {}
+            },
+            _ => {
+                self.put(slot, Slot::Free);
+                left.push(result);
+            }
         }
     }
 
@@ -270,6 +285,7 @@ impl State {
         answers: impl Iterator<Item = Answer<Value>>,
         parts: &mut Vec<Value>,
         wakers: &mut Vec<Waker>,
+        left: &mut Vec<Outcome>,
     ) -> Result<(), Why> {
         for mut answer in answers {
             // An answer that nobody has asked for.
@@ -283,28 +299,30 @@ impl State {
                 parts.push(answer.value);
                 answer.value = Value::Array(std::mem::take(parts));
             }
-            if let Some(slot) = self.calls.pop_front().and_then(|call| call.slot) {
-                wakers.extend(self.finish(slot, Ok(answer)));
+            match self.calls.pop_front().and_then(|call| call.slot) {
+                Some(slot) => self.finish(slot, Ok(answer), wakers, left),
+                None => left.push(Ok(answer)),
             }
         }
         Ok(())
     }
 
     /// Fails what has waited for too long.
-    fn expire(&mut self, patience: u64, wakers: &mut Vec<Waker>) {
+    fn expire(&mut self, patience: u64, wakers: &mut Vec<Waker>, left: &mut Vec<Outcome>) {
         let is_late = |since: u64, now: u64| now.saturating_sub(since) >= patience;
         for at in 0..self.calls.len() {
             let Some(call) = self.calls.get_mut(at).filter(|call| is_late(call.step, self.step)) else { break };
             if let Some(slot) = call.slot.take() {
-                wakers.extend(self.finish(slot, Err(Fault { why: Why::Timeout, may_be_sent: true })));
+                self.finish(slot, Err(Fault { why: Why::Timeout, may_be_sent: true }), wakers, left);
             }
         }
-        while let Some(&slot) = self.queue.front()
-            && let Some(Slot::Queued(_, since)) = self.slots.get(slot)
-            && is_late(*since, self.step)
-        {
+        while let Some(&slot) = self.queue.front() {
+            match self.slots.get(slot) {
+                Some(Slot::Queued(.., since)) if !is_late(*since, self.step) => break,
+                _ => {}
+            }
             self.queue.pop_front();
-            wakers.extend(self.finish(slot, Err(Fault { why: Why::Timeout, may_be_sent: false })));
+            self.finish(slot, Err(Fault { why: Why::Timeout, may_be_sent: false }), wakers, left);
         }
     }
 }
@@ -322,52 +340,43 @@ impl<F: FnOnce(&mut Vec<u8>) + Unpin> Future for Calling<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let call = self.get_mut();
+        // Let go of after the lock: whatever a waker holds goes with it.
+        let old;
         let mut state = call.shared.state.lock();
-        let (slot, step) = match call.slot {
-            None => {
-                if let Some(why) = state.dead {
-                    return Poll::Ready(Err(Fault { why, may_be_sent: false }));
+        if let Some(slot) = call.slot {
+            if let Some(Slot::Queued(waker, ..) | Slot::Sent(waker)) = state.slots.get_mut(slot) {
+                if !waker.will_wake(cx.waker()) {
+                    old = std::mem::replace(waker, cx.waker().clone());
+                    drop(state);
+                    drop(old);
                 }
-                let step = state.step;
-                if state.queue.is_empty() && state.has_room() {
-                    (state.slot(Slot::Sent(cx.waker().clone())), step)
-                } else {
-                    let slot = state.slot(Slot::Queued(cx.waker().clone(), step));
-                    state.queue.push_back(slot);
-                    call.slot = Some(slot);
-                    return Poll::Pending;
-                }
+                return Poll::Pending;
             }
-            Some(slot) => {
-                let is_next = state.queue.front() == Some(&slot) && state.has_room();
-                match state.slots.get_mut(slot) {
-                    Some(Slot::Queued(_, since)) if is_next => {
-                        let since = *since;
-                        state.queue.pop_front();
-                        state.put(slot, Slot::Sent(cx.waker().clone()));
-                        (slot, since)
-                    }
-                    Some(Slot::Queued(waker, _) | Slot::Sent(waker)) => {
-                        waker.clone_from(cx.waker());
-                        return Poll::Pending;
-                    }
-                    _ => {
-                        call.slot = None;
-                        let Slot::Done(result) = state.put(slot, Slot::Free) else { return Poll::Pending };
-                        return Poll::Ready(result);
-                    }
-                }
-            }
-        };
-        call.slot = Some(slot);
+            call.slot = None;
+            let Slot::Done(result) = state.put(slot, Slot::Free) else { return Poll::Pending };
+            return Poll::Ready(result);
+        }
+        if let Some(why) = state.dead {
+            return Poll::Ready(Err(Fault { why, may_be_sent: false }));
+        }
         let Some(fill) = call.fill.take() else { return Poll::Pending };
-        let is_asleep = state.send(slot, step, call.answers, fill);
-        let next = state.next();
+        let step = state.step;
+        if state.queue.is_empty() && state.has_room() {
+            let slot = state.slot(Slot::Sent(cx.waker().clone()));
+            call.slot = Some(slot);
+            state.send(slot, step, call.answers, fill);
+        } else {
+            let mut bytes = Vec::new();
+            fill(&mut bytes);
+            let slot = state.slot(Slot::Queued(cx.waker().clone(), bytes, call.answers, step));
+            call.slot = Some(slot);
+            state.queue.push_back(slot);
+        }
+        let is_asleep = !std::mem::replace(&mut state.is_awake, true);
         drop(state);
         if is_asleep {
             call.shared.wake();
         }
-        next.into_iter().for_each(Waker::wake);
         Poll::Pending
     }
 }
@@ -377,17 +386,12 @@ impl<F> Drop for Calling<'_, F> {
         let Some(slot) = self.slot else { return };
         let mut state = self.shared.state.lock();
         let left = match state.slots.get(slot) {
-            Some(Slot::Sent(_)) => state.put(slot, Slot::Left),
-            Some(Slot::Queued(..)) => {
-                state.queue.retain(|queued| *queued != slot);
-                state.put(slot, Slot::Free)
-            }
+            // Whoever comes to it frees it.
+            Some(Slot::Sent(_) | Slot::Queued(..)) => state.put(slot, Slot::Left),
             _ => state.put(slot, Slot::Free),
         };
-        let next = state.next();
         drop(state);
         drop(left);
-        next.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -406,6 +410,8 @@ struct Driver<S> {
     /// Answers of a turn, and whom they wake.
     answers: Vec<Answer<Value>>,
     wakers: Vec<Waker>,
+    /// Results that nobody waits for any more.
+    left: Vec<Outcome>,
     /// Those that the first call has already, of several.
     parts: Vec<Value>,
     timer: Pin<Box<Sleep>>,
@@ -441,27 +447,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let is_due = self.is_timing && self.timer.is_elapsed();
 
         let mut state = self.shared.state.lock();
-        let delivered = state.deliver(self.answers.drain(..), &mut self.parts, &mut self.wakers);
+        let delivered = state.deliver(self.answers.drain(..), &mut self.parts, &mut self.wakers, &mut self.left);
+        state.admit();
         let again = has_more == Ok(true)
             || self.wakers.len() > 1
             || (is_blocked == Ok(false) && !(self.output.is_empty() && state.gathered.is_empty()));
         state.is_awake = again || is_blocked == Ok(true);
         if is_due {
-            let steps = self.timer.deadline().elapsed().as_nanos() / self.step.as_nanos().max(1);
-            state.step += 1 + steps as u64;
-            state.expire(self.shared.patience, &mut self.wakers);
+            // One, however late this is: while nobody drove the connection, the server was not waited for.
+            state.step += 1;
+            state.expire(self.shared.patience, &mut self.wakers, &mut self.left);
             self.is_timing = false;
         }
-        self.wakers.extend(state.next());
-        let is_idle = state.calls.is_empty() && state.queue.is_empty();
+        let is_idle = state.calls.is_empty() && state.queue.is_empty() && is_blocked != Ok(true);
         drop(state);
 
+        // Not under the lock: they may be many, or large.
+        self.left.clear();
         self.wakers.drain(..).for_each(Waker::wake);
         has_more.and(is_blocked).and(delivered)?;
         if !self.is_timing && !is_idle {
             self.timer.as_mut().reset(Instant::now() + self.step);
             self.is_timing = true;
-            return Ok(self.timer.as_mut().poll(cx).is_ready() || again);
+            // Without regard to the task's budget: short of it, the timer would not be set.
+            let is_due = pin!(tokio::task::unconstrained(self.timer.as_mut())).poll(cx).is_ready();
+            return Ok(is_due || again);
         }
         Ok(again)
     }
@@ -480,25 +490,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let rest = self.output.get(self.written..).unwrap_or_default();
         let some = rest.get(..WRITE_BYTES).unwrap_or(rest);
         if !some.is_empty() {
-            let Poll::Ready(count) = Pin::new(&mut self.stream).poll_write(cx, some) else { return Ok(true) };
-            let count = count.map_err(lost)?;
-            if count == 0 {
-                return Err(Why::Lost(io::ErrorKind::WriteZero));
+            let all = some.len();
+            match Pin::new(&mut self.stream).poll_write(cx, some) {
+                Poll::Pending => return Ok(true),
+                Poll::Ready(Ok(0)) => return Err(Why::Lost(io::ErrorKind::WriteZero)),
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    self.all_written += count as u64;
+                }
+                Poll::Ready(Err(cause)) => {
+                    // TLS may have sent some of it before it failed.
+                    self.all_written += all as u64;
+                    return Err(lost(cause));
+                }
             }
-            self.written += count;
-            self.all_written += count as u64;
         }
-        if self.written == self.output.len() {
-            self.written = 0;
-            self.output.clear();
-            if self.output.capacity() > GATHERED_BYTES {
-                self.output = Vec::new();
-            }
-            let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-            self.needs_flush = flushed.is_pending();
-            if let Poll::Ready(flushed) = flushed {
-                flushed.map_err(lost)?;
-            }
+        if self.written < self.output.len() {
+            // There is more, and a flush comes behind the last of it.
+            self.needs_flush = false;
+            return Ok(false);
+        }
+        self.written = 0;
+        self.output.clear();
+        if self.output.capacity() > GATHERED_BYTES {
+            self.output = Vec::new();
+        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.needs_flush = flushed.is_pending();
+        if let Poll::Ready(flushed) = flushed {
+            flushed.map_err(lost)?;
         }
         Ok(self.needs_flush)
     }
@@ -557,7 +577,7 @@ impl<S> Driver<S> {
         let calls = calls.into_iter().filter_map(|call| Some((call.slot?, call.from < self.all_written)));
         let queue = std::mem::take(&mut state.queue).into_iter().map(|slot| (slot, false));
         for (slot, may_be_sent) in calls.chain(queue) {
-            self.wakers.extend(state.finish(slot, Err(Fault { why, may_be_sent })));
+            state.finish(slot, Err(Fault { why, may_be_sent }), &mut self.wakers, &mut self.left);
         }
         drop(state);
         self.wakers.drain(..).for_each(Waker::wake);

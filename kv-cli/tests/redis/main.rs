@@ -9,9 +9,6 @@
 #[path = "../machine/needs.rs"]
 mod needs;
 #[allow(dead_code, reason = "another test program uses more of it")]
-#[path = "../../../kv-redis/tests/support/process.rs"]
-mod process;
-#[allow(dead_code, reason = "another test program uses more of it")]
 #[path = "../machine/real_data.rs"]
 mod real_data;
 #[path = "../it/run.rs"]
@@ -19,17 +16,29 @@ mod run;
 #[path = "../it/shared.rs"]
 mod shared;
 
+/// Servers as kv-redis's own tests start them.
+#[allow(dead_code, reason = "another test program uses more of it")]
+#[path = "../../../kv-redis/tests/support"]
+mod servers {
+    pub(crate) mod cluster;
+    pub(crate) mod control;
+    pub(crate) mod process;
+}
+
 mod refusals;
 
 use libtest_mimic::Arguments;
 
 use needs::{Need, Test, trial};
-use process::{Process, redis_server};
 use run::Kv;
+use servers::cluster::Cluster;
+use servers::process::{self, Process, redis_server};
 
 const TESTS: &[Test] = &[
     Test { name: "the_tour_is_as_promised", needs: &[Need::Redis], run: tour },
     Test { name: "words_come_back", needs: &[Need::Redis, Need::Words], run: words_come_back },
+    Test { name: "the_tour_in_a_cluster_is_as_promised", needs: &[Need::Redis], run: tour_in_a_cluster },
+    Test { name: "words_come_back_from_a_cluster", needs: &[Need::Redis, Need::Words], run: words_in_a_cluster },
     Test { name: "a_password_comes_from_a_file", needs: &[Need::Redis], run: password_file },
 ];
 
@@ -67,6 +76,35 @@ fn words_come_back() {
     let server = server(&[]);
     // What is copied to another kind of store and back must not differ either.
     real_data::words(&at(&server, "?namespace=one"), &[at(&server, "?namespace=two"), Kv::new()]);
+}
+
+fn cluster() -> Cluster {
+    Cluster::start(&redis_server().unwrap(), &[]).unwrap()
+}
+
+fn tour_in_a_cluster() {
+    let cluster = cluster();
+    let kv = Kv::at(format!("redis+cluster://{}", cluster.hosts()));
+    kv.ok(&["set", "mine", "k", "v"]);
+    assert_eq!(kv.ok(&["tour", "--json"]).json()["as_promised"], true);
+    assert_eq!(kv.ok(&["buckets"]).text(), "mine\n");
+    // An entry that redis-cli made, in the group and on the node that its key says.
+    let group = cluster.control(0).unwrap().ask::<u16>(&["CLUSTER", "KEYSLOT", "theirs"]).unwrap() & 255;
+    let physical = format!("kv:e:{{mine:{group:02x}}}:0:theirs");
+    let slot = cluster.control(0).unwrap().ask(&["CLUSTER", "KEYSLOT", &physical]).unwrap();
+    let node = cluster.primary_of(slot).unwrap();
+    cluster.control(node).unwrap().ask::<()>(&["SET", &physical, "w"]).unwrap();
+    assert_eq!(kv.ok(&["get", "mine", "theirs"]).out, b"w");
+    assert_eq!(kv.ok(&["keys", "mine"]).text(), "k\n");
+    assert_eq!(kv.ok(&["reindex", "mine"]).text(), "1\n");
+    assert_eq!(kv.ok(&["--json", "reindex", "mine"]).json()["added"], 0);
+    assert_eq!(kv.ok(&["keys", "mine"]).text().lines().count(), 2);
+}
+
+fn words_in_a_cluster() {
+    let cluster = cluster();
+    let at = |namespace: &str| Kv::at(format!("redis+cluster://{}?namespace={namespace}", cluster.hosts()));
+    real_data::words(&at("one"), &[at("two"), Kv::new()]);
 }
 
 fn password_file() {

@@ -133,6 +133,134 @@ async fn garbage_ends_the_connection_but_not_what_was_before() {
     }
 }
 
+/// A runtime that nobody runs for a while, as one between two calls of `block_on`.
+#[test]
+fn time_in_which_nobody_drives_the_connection_does_not_count() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let timeout = Duration::from_millis(100);
+    let (wire, mut theirs) = {
+        let _inside = runtime.enter();
+        start(1 << 16, timeout)
+    };
+    for round in 0..3 {
+        let answer = runtime.block_on(async {
+            let mut call = pin!(wire.call(word("1")));
+            begin(call.as_mut()).await;
+            let answering = async {
+                received(&mut theirs, 1).await;
+                // As long as a server may take.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                theirs.write_all(b":1\r\n").await.unwrap();
+            };
+            tokio::join!(call, answering).0
+        });
+        assert_eq!(answer, int(1, 0), "round {round}");
+        std::thread::sleep(2 * timeout);
+    }
+}
+
+/// A stream that keeps what it is given until it is flushed, and takes several tries for that, or fails half-way, as TLS may.
+struct Sluggish {
+    inner: DuplexStream,
+    kept: Vec<u8>,
+    tries: usize,
+    fails: bool,
+}
+
+impl AsyncWrite for Sluggish {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.fails {
+            let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+            let sent = Pin::new(&mut self.inner).poll_write(cx, half);
+            assert!(matches!(sent, Poll::Ready(Ok(_))));
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        self.kept.extend_from_slice(bytes);
+        // So many that the first is not done when the next comes.
+        self.tries = 200;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.tries > 0 {
+            self.tries -= 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let this = &mut *self;
+        while !this.kept.is_empty() {
+            let count = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, &this.kept))?;
+            this.kept.drain(..count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Sluggish {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, space)
+    }
+}
+
+fn sluggish(fails: bool) -> (Wire, DuplexStream) {
+    let (inner, theirs) = duplex(1 << 22);
+    (Wire::start(Sluggish { inner, kept: Vec::new(), tries: 0, fails }, LONG, |_| {}), theirs)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_holds_bytes_back_is_flushed() {
+    let (wire, mut theirs) = sluggish(false);
+    let mut small = pin!(wire.call(word("1")));
+    begin(small.as_mut()).await;
+    tokio::task::yield_now().await;
+    // More than one turn writes, while the flush of the first is not done.
+    let mut large = pin!(wire.call(|out: &mut Vec<u8>| out.resize(1 << 20, b'2')));
+    begin(large.as_mut()).await;
+    let begun = Instant::now();
+    received(&mut theirs, 1 + (1 << 20)).await;
+    // No timer had to come to its help.
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn what_failed_half_way_may_have_left() {
+    let (wire, _theirs) = sluggish(true);
+    let mut one = pin!(wire.call(word("1")));
+    let mut two = pin!(wire.call(word("2")));
+    begin(one.as_mut()).await;
+    begin(two.as_mut()).await;
+    for fault in [one.await.unwrap_err(), two.await.unwrap_err()] {
+        assert!(fault.may_be_sent, "{fault:?}");
+    }
+}
+
+/// Over what may be gathered calls wait, and go on in their order though nobody polls them.
+#[tokio::test]
+async fn those_who_wait_for_room_need_not_be_polled() {
+    let (wire, mut theirs) = start(1 << 16, LONG);
+    let mut first = pin!(wire.call(|out: &mut Vec<u8>| out.resize(GATHERED_BYTES, b'1')));
+    begin(first.as_mut()).await;
+    let mut waiting = pin!(wire.call(word("2")));
+    begin(waiting.as_mut()).await;
+    {
+        let mut dropped = pin!(wire.call(word("unsent")));
+        begin(dropped.as_mut()).await;
+    }
+    let mut last = pin!(wire.call(word("3")));
+    begin(last.as_mut()).await;
+    assert_eq!(wire.shared.state.lock().queue.len(), 3);
+    assert!(received(&mut theirs, GATHERED_BYTES + 2).await.ends_with(b"123"));
+    theirs.write_all(b":1\r\n:2\r\n:3\r\n").await.unwrap();
+    assert_eq!(last.await, int(3, 0));
+    assert_eq!((first.await, waiting.await), (int(1, 0), int(2, 0)));
+    let state = wire.shared.state.lock();
+    assert_eq!(state.free.len(), state.slots.len());
+}
+
 #[tokio::test]
 async fn the_last_handle_closes() {
     let (wire, mut theirs) = start(1 << 16, LONG);

@@ -7,7 +7,8 @@ use kv_redis::{Address, Secret};
 use libtest_mimic::Failed;
 
 use crate::Row;
-use crate::support::{Server, block_on, ensure_eq, store, store_with};
+use crate::support::process::wait_until;
+use crate::support::{PATIENCE, Server, block_on, ensure_eq, store, store_with};
 
 pub(crate) const TESTS: &[Row] = &[
     (&["--requirepass", "geheim"], "refusals::users_and_passwords", passwords),
@@ -16,6 +17,10 @@ pub(crate) const TESTS: &[Row] = &[
     (&[], "refusals::other_types_databases_and_servers", others),
     (&["--cluster-enabled", "yes"], "refusals::a_server_of_a_cluster", cluster),
     (&["--replicaof", "127.0.0.1 1"], "refusals::a_replica", replica),
+    (&["--replicaof", "127.0.0.1 1", "--replica-serve-stale-data", "no"], "refusals::a_replica_without_data", alone),
+    (&["--min-replicas-to-write", "1"], "refusals::too_few_replicas", too_few),
+    (&["--busy-reply-threshold", "50"], "refusals::a_server_that_is_busy", busy),
+    (&["--save", "3600 1"], "refusals::a_server_that_cannot_save", cannot_save),
 ];
 
 pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, words: &str) -> Result<(), Failed> {
@@ -148,5 +153,73 @@ fn replica(server: &mut Server) -> Result<(), Failed> {
         let bucket = store(server, "r").open_bucket("b").await?;
         refused(bucket.set("k", "wert").await, ErrorKind::Unavailable, "replica")?;
         refused(bucket.delete("k").await, ErrorKind::Unavailable, "replica")
+    })
+}
+
+fn alone(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "a").open_bucket("b").await?;
+        refused(bucket.get("k").await, ErrorKind::Unavailable, "lost its primary")
+    })
+}
+
+fn too_few(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "f").open_bucket("b").await?;
+        ensure_eq!(bucket.get("k").await?, None);
+        refused(bucket.set("k", "wert").await, ErrorKind::Unavailable, "too few replicas")?;
+        refused(bucket.increment("n", 1).await, ErrorKind::Unavailable, "too few replicas")?;
+        refused(bucket.cas("k").await?.swap("wert").await.map(|_| ()), ErrorKind::Unavailable, "too few replicas")?;
+        // A script is refused where it writes, and may have written before.
+        let error = bucket.compare_and_swap("k", None, Some("wert".into())).await.unwrap_err();
+        ensure_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown), "{error}");
+        ensure_eq!(bucket.get("k").await?, None);
+        Ok(())
+    })
+}
+
+fn busy(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "y").open_bucket("b").await?;
+        bucket.set("k", "wert").await?;
+        let (mut endless, mut other) = (server.client()?, server.client()?);
+        let script = std::thread::spawn(move || {
+            redis::cmd("EVAL").arg("while true do end").arg(0).query::<redis::Value>(&mut endless)
+        });
+        let begun = std::time::Instant::now();
+        let error = loop {
+            match bucket.set("k", "wert").await {
+                Err(error) => break error,
+                Ok(()) => ensure_eq!(begun.elapsed() < PATIENCE, true, "the server is not busy"),
+            }
+        };
+        refused::<()>(Err(error), ErrorKind::Unavailable, "somebody's script")?;
+        refused(bucket.get("k").await, ErrorKind::Unavailable, "somebody's script")?;
+        refused(bucket.increment("n", 1).await, ErrorKind::Unavailable, "somebody's script")?;
+        refused(bucket.compare_and_swap("k", None, None).await, ErrorKind::Unavailable, "somebody's script")?;
+        let () = redis::cmd("SCRIPT").arg("KILL").query(&mut other)?;
+        ensure_eq!(script.join().expect("it does not panic").is_err(), true);
+        ensure_eq!(bucket.get("k").await?.is_some(), true);
+        Ok(())
+    })
+}
+
+fn cannot_save(server: &mut Server) -> Result<(), Failed> {
+    block_on(async {
+        let bucket = store(server, "s").open_bucket("b").await?;
+        bucket.set("k", "wert").await?;
+        // In the place of the file that it saves to.
+        std::fs::create_dir(server.folder().join("dump.rdb"))?;
+        let mut other = server.client()?;
+        let _: String = redis::cmd("BGSAVE").query(&mut other)?;
+        wait_until("saving has failed", || {
+            let text: String =
+                redis::cmd("INFO").arg("persistence").query(&mut other).map_err(std::io::Error::other)?;
+            Ok(text.contains("rdb_last_bgsave_status:err"))
+        })?;
+        refused(bucket.set("k", "wert").await, ErrorKind::Unavailable, "can't save")?;
+        refused(bucket.increment("n", 1).await, ErrorKind::Unavailable, "can't save")?;
+        ensure_eq!(bucket.get("k").await?.is_some(), true);
+        Ok(())
     })
 }

@@ -50,6 +50,10 @@ impl Server {
         self.0.socket()
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.folder()
+    }
+
     pub(crate) fn address(&self) -> Address {
         Address::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port: self.port(), tls: None }
     }
