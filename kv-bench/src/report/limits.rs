@@ -3,7 +3,7 @@
 use kv::Durability;
 
 use crate::further::Further;
-use crate::pair::{Cell, Compared};
+use crate::pair::Cell;
 use crate::workload::Workload;
 
 /// The most that the cell's ratio may be; none where nothing is promised.
@@ -28,13 +28,13 @@ pub(super) fn limit(cell: &Cell) -> Option<f64> {
     }
 }
 
-/// The most that the ratio of a further promise may be, and whether it keeps it.
-pub(super) fn further(further: Further, found: &Compared) -> (f64, bool) {
+/// The most that the ratio of a further promise may be.
+pub(super) fn further(further: Further) -> f64 {
     match further {
         // 10 times cheaper.
-        Further::ManyAgainstSingle => (0.10, found.ratio <= 0.10),
-        // No worse, as far as the rounds can tell: a p99 beside a value that comes and goes is not the same twice.
-        Further::SmallBesideLarge => (1.00, found.ratio_min <= 1.00),
-        Further::PageAmongOthers => (1.20, found.ratio <= 1.20),
+        Further::ManyAgainstSingle => 0.10,
+        // No worse.
+        Further::SmallBesideLarge => 1.00,
+        Further::PageAmongOthers => 1.20,
     }
 }

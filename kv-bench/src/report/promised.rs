@@ -43,7 +43,7 @@ impl Promised {
         note: Option<String>,
     ) -> Self {
         let [measured, beside] = further.sides();
-        let (limit, met) = limits::further(further, &compared);
+        let limit = limits::further(further);
         let Compared { provider_ns, raw_ns, ratio, ratio_min, ratio_max } = compared;
         Self {
             engine,
@@ -57,18 +57,14 @@ impl Promised {
             ratio_min,
             ratio_max,
             limit,
-            met,
+            met: ratio <= limit,
             note,
         }
     }
 
-    /// How it ended, in a word or a few.
+    /// How it ended, in a word.
     pub(crate) fn verdict(&self) -> &'static str {
-        match (self.met, self.ratio <= self.limit) {
-            (true, true) => "kept",
-            (true, false) => "kept within the spread",
-            (false, _) => "**missed**",
-        }
+        if self.met { "kept" } else { "**missed**" }
     }
 }
 
