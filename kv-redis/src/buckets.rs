@@ -79,15 +79,28 @@ impl Inner {
                 return Ok(false);
             }
         }
-        let groups: Vec<Group> = keys.groups().collect();
-        let (first, rest) = groups.split_at_checked(GROUPS_FIRST).unwrap_or((&groups, &[]));
-        for some in [first, rest] {
+        for some in self.places(keys, generation).await? {
             let looks = some.iter().map(|group| self.group_holds(keys, *group, generation));
             if try_join_all(looks).await?.contains(&true) {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The groups of a bucket, those first that most likely hold something.
+    async fn places(&self, keys: &BucketKeys, generation: u64) -> Result<Vec<Vec<Group>>> {
+        let mut groups: Vec<Group> = keys.groups().collect();
+        if !self.namespace.is_spread() {
+            return Ok(vec![groups]);
+        }
+        let hints = self.namespace.hints();
+        let mut ask = redis::cmd("HGET");
+        ask.arg(&hints).arg(keys.member(generation));
+        let hint = number(&self.one(slot(&hints), LISTING, Call::Read, ask).await?);
+        let first = hint.and_then(|hint| groups.get(usize::try_from(hint).ok()?)).copied();
+        let rest = groups.split_off(GROUPS_FIRST.min(groups.len()));
+        Ok(vec![first.into_iter().collect(), groups, rest])
     }
 
     async fn group_holds(&self, keys: &BucketKeys, group: Group, generation: u64) -> Result<bool> {
@@ -119,13 +132,11 @@ impl Inner {
     /// Drops a bucket.
     pub(crate) async fn drop_bucket(self: &Arc<Self>, name: &str) -> Result<()> {
         let keys = self.namespace.bucket(name);
-        let has_dropped = if self.namespace.is_spread() {
+        if self.namespace.is_spread() {
             let inner = Arc::clone(self);
-            self.background.finish(DROPPING, async move { inner.drop_spread(&keys).await }).await?
-        } else {
-            self.drop_at_once(&keys).await?
-        };
-        if has_dropped {
+            return self.background.finish(DROPPING, async move { inner.drop_spread(&keys).await }).await;
+        }
+        if self.drop_at_once(&keys).await? {
             sweep::start(self);
         }
         Ok(())
@@ -140,20 +151,19 @@ impl Inner {
         Ok(script::run_on(self, slot, DROPPING, Call::Write, &script::DROP, fill).await? == Value::Int(1))
     }
 
-    /// Counts the generation up in the first group, which is the one step, and then tells the others. Whether there was
-    /// anything to drop.
-    async fn drop_spread(self: &Arc<Self>, keys: &BucketKeys) -> Result<bool> {
+    /// Counts the generation up in the first group, which is the one step, and then tells the others.
+    async fn drop_spread(self: &Arc<Self>, keys: &BucketKeys) -> Result<()> {
         let known = self.known(keys);
-        // The highest that any group has noted: the first one may have lost count, with its primary.
-        let notes = try_join_all(keys.groups().map(|group| self.noted(keys, group))).await?;
-        let living = known.newest.see(notes.into_iter().max().unwrap_or(0));
-        let unfinished = self.unfinished(keys, living).await?;
-        let indices = keys.groups().map(|group| async move {
-            let mut ask = redis::cmd("EXISTS");
-            ask.arg(keys.index(group, living));
-            self.one(keys.slot(group), DROPPING, Call::Read, ask).await
-        });
-        let has_entries = try_join_all(indices).await?.contains(&Value::Int(1));
+        // The first group may have lost count, with its primary: the registry is somewhere else.
+        let registered = self.registered(keys).await?;
+        let counted = self.noted(keys, Group::FIRST).await?;
+        let mut living = known.newest.see(registered.iter().copied().max().unwrap_or(0).max(counted));
+        if !registered.contains(&living) {
+            // There was nothing yet, or the registry has lost it. Then the groups know.
+            let notes = try_join_all(keys.groups().map(|group| self.noted(keys, group))).await?;
+            living = known.newest.see(notes.into_iter().max().unwrap_or(0));
+        }
+        let has_entries = self.has_indices(keys, living).await?;
         let (mut to, mut failed) = (living, None);
         if has_entries {
             let fill = |command: &mut Cmd| {
@@ -171,22 +181,44 @@ impl Inner {
             };
             known.newest.see(to);
         }
-        let old = unfinished.into_iter().chain((to > living).then_some(living));
-        for generation in old.clone() {
-            self.note_garbage(keys, generation).await.map_err(begun)?;
+        // Older ones are of somebody who dropped them and may not have told all.
+        let unfinished = registered.into_iter().filter(|generation| *generation < living);
+        let old = unfinished.chain((to > living).then_some(living)).collect::<Vec<_>>();
+        for generation in &old {
+            self.note_garbage(keys, *generation).await.map_err(begun)?;
         }
-        let has_dropped = old.count() > 0;
-        if has_dropped {
-            // Also if one fails, since the sweep tells those that have not heard.
-            let raised = join_all(keys.groups().map(|group| self.raise(keys, group, to))).await;
-            sweep::start(self);
-            raised.into_iter().collect::<Result<Vec<_>>>().map_err(begun)?;
+        for generation in &old {
+            // All hear of it, and small ones are empty then. Also if one fails: the sweep goes on.
+            let steps = keys.groups().map(|group| sweep::step(self, keys, group, to, *generation));
+            let steps = join_all(steps).await.into_iter().collect::<Result<Vec<bool>>>();
+            if steps.as_ref().is_ok_and(|steps| !steps.contains(&true)) {
+                // Space, not truth.
+                drop(sweep::forget(self, keys, *generation).await);
+            } else {
+                sweep::start(self);
+            }
+            steps.map_err(begun)?;
         }
-        failed.map_or(Ok(has_dropped), Err)
+        failed.map_or(Ok(()), Err)
     }
 
-    /// Generations before `living` of which the registry knows: somebody who dropped one may not have told all.
-    async fn unfinished(&self, keys: &BucketKeys, living: u64) -> Result<Vec<u64>> {
+    /// Whether any group has an index of a generation.
+    async fn has_indices(&self, keys: &BucketKeys, generation: u64) -> Result<bool> {
+        for some in self.places(keys, generation).await? {
+            let looks = some.iter().map(|group| {
+                let mut ask = redis::cmd("EXISTS");
+                ask.arg(keys.index(*group, generation));
+                self.one(keys.slot(*group), DROPPING, Call::Read, ask)
+            });
+            if try_join_all(looks).await?.contains(&Value::Int(1)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The generations of a bucket of which the registry knows.
+    async fn registered(&self, keys: &BucketKeys) -> Result<Vec<u64>> {
         let mut list = redis::cmd("ZRANGEBYLEX");
         // A semicolon comes right behind a colon.
         list.arg(&*self.registry).arg(format!("[{}:", keys.bucket)).arg(format!("({};", keys.bucket));
@@ -197,7 +229,7 @@ impl Inner {
             Value::BulkString(member) => parse_member(member).map(|(_, generation)| generation),
             _ => None,
         };
-        Ok(members.iter().filter_map(generation).filter(|generation| *generation < living).collect())
+        Ok(members.iter().filter_map(generation).collect())
     }
 }
 

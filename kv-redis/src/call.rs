@@ -173,7 +173,7 @@ impl Bucket {
         loop {
             let (way, epoch, generation) = self.generation(group, call, &mut chase).await?;
             if step == Step::Create {
-                self.register(generation).await?;
+                self.register(generation, group).await?;
             }
             let mut commands = redis::pipe();
             commands.cmd("MULTI");
@@ -216,7 +216,7 @@ impl Bucket {
         loop {
             let (way, epoch, generation) = self.generation(group, call, &mut chase).await?;
             if call == Call::Write {
-                self.register(generation).await?;
+                self.register(generation, group).await?;
             }
             let side = way.side(call, &chase).clone();
             let fill = |command: &mut Cmd| fill(generation, command);

@@ -107,7 +107,13 @@ impl Dialer {
             hello.arg("AUTH").arg(user.as_deref().unwrap_or("default")).arg(password.reveal());
         }
         // By itself: a server that turns us away says so once.
-        ask(wire, place, &hello).await?;
+        let facts = ask(wire, place, &hello).await?;
+        if role == Role::Server && !config.address.is_cluster() && is_cluster(&facts) {
+            // It would answer for its own slots, and have nothing else.
+            let text =
+                format!("connecting to {place}: it is part of a cluster; write redis+cluster:// with its address");
+            return Err(Error::new(ErrorKind::InvalidArgument, Effect::None, text));
+        }
         if database != 0 {
             let mut select = redis::cmd("SELECT");
             select.arg(database);
@@ -117,14 +123,21 @@ impl Dialer {
     }
 }
 
-async fn ask(wire: &Wire, place: &str, command: &Cmd) -> Result<()> {
+/// Whether a server says of itself that it is part of a cluster.
+fn is_cluster(facts: &Value) -> bool {
+    let Value::Map(facts) = facts else { return false };
+    let is = |value: &Value, word: &str| matches!(value, Value::BulkString(text) if text == word.as_bytes());
+    facts.iter().any(|(name, value)| is(name, "mode") && is(value, "cluster"))
+}
+
+async fn ask(wire: &Wire, place: &str, command: &Cmd) -> Result<Value> {
     let answer = wire.command(command).await.map_err(|Fault { why, .. }| match why {
         Why::Timeout => unreachable(place, io::ErrorKind::TimedOut.into()),
         Why::Lost(kind) => unreachable(place, kind.into()),
         Why::Garbage => turned_away(place, None),
     })?;
     match answer.value {
-        Value::Map(_) | Value::Okay => Ok(()),
+        facts @ (Value::Map(_) | Value::Okay) => Ok(facts),
         Value::ServerError(error) => Err(turned_away(place, Some(&error))),
         _ => Err(turned_away(place, None)),
     }

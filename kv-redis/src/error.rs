@@ -49,10 +49,10 @@ pub(crate) fn unreachable(place: &str, cause: io::Error) -> Error {
             (ErrorKind::AccessDenied, "its certificate is not one that is trusted for this name; see ca= and the host")
         }
         _ if tls(&cause).is_some() => (ErrorKind::InvalidArgument, "what listens there does not speak TLS as we do"),
-        _ => {
-            let why = "it can't be reached; check the address, that the server runs, and whether it wants rediss";
-            (ErrorKind::Unavailable, why)
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+            (ErrorKind::Unavailable, "it can't be reached; it hung up at once: check whether it wants TLS (rediss)")
         }
+        _ => (ErrorKind::Unavailable, "it can't be reached; check the address and that the server runs"),
     };
     Error::new(kind, Effect::None, format!("connecting to {place}: {why}")).with_source(cause)
 }
@@ -100,7 +100,9 @@ fn refusal(code: &str, detail: &str) -> (ErrorKind, String) {
         "NOREPLICAS" => own(ErrorKind::Unavailable, "the server has too few replicas to take writes"),
         "CLUSTERDOWN" => own(ErrorKind::Unavailable, "the cluster is down"),
         "TRYAGAIN" => own(ErrorKind::Unavailable, "the cluster is moving the entry"),
-        "MOVED" | "ASK" | "CROSSSLOT" => own(ErrorKind::InvalidArgument, "the server is part of a cluster"),
+        "MOVED" | "ASK" | "CROSSSLOT" => {
+            own(ErrorKind::InvalidArgument, "the server is part of a cluster; write redis+cluster://")
+        }
         _ if detail.contains("is not an integer") => own(ErrorKind::NotANumber, "the stored value is not a number"),
         _ if detail.contains("can't run this command") => {
             own(ErrorKind::AccessDenied, "the user may not do this; see the server's ACL")
@@ -126,7 +128,7 @@ fn word(code: &str) -> &str {
 
 /// The error of a write that too few replicas have. The primary has it.
 pub(crate) fn too_few(doing: &str, got: i64, wanted: u32) -> Error {
-    let text = format!("{doing}: it was done, but only {got} of {wanted} replicas have it in time (wait_replicas)");
+    let text = format!("{doing}: the primary has it, but only {got} of {wanted} replicas in time (wait_replicas)");
     Error::new(ErrorKind::Timeout, Effect::Unknown, text)
 }
 

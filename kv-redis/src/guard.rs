@@ -120,7 +120,7 @@ impl KeyGuard {
             return Ok(Some(Self::take(&bucket, &key).await?));
         };
         let (group, links) = (bucket.keys.group(&key), &bucket.inner.links);
-        bucket.register(generation).await?;
+        bucket.register(generation, group).await?;
         let mut commands = redis::pipe();
         commands.cmd("MULTI");
         commands.cmd("SET").arg(bucket.keys.entry(generation, &key)).arg(&*value);

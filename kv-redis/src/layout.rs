@@ -56,6 +56,12 @@ impl Namespace {
         format!("{}:t", self.name)
     }
 
+    /// The hash of the groups in which generations of buckets had an entry at first, by `BUCKET:GENERATION`: where to look for
+    /// entries before all others. In a cluster only.
+    pub(crate) fn hints(&self) -> String {
+        format!("{}:h", self.name)
+    }
+
     /// The keys of one bucket.
     pub(crate) fn bucket(&self, name: &str) -> BucketKeys {
         self.escaped(escape(name))
@@ -301,6 +307,7 @@ mod tests {
                 let namespace = Namespace::new(namespace, is_spread);
                 assert!(seen.insert(namespace.registry().into_bytes()));
                 assert!(seen.insert(namespace.trash().into_bytes()));
+                assert!(seen.insert(namespace.hints().into_bytes()));
                 for bucket in NAMES {
                     let keys = namespace.bucket(bucket);
                     for group in keys.groups() {

@@ -160,7 +160,7 @@ local keys = redis.call('ZRANGE', KEYS[2], 0, tonumber(ARGV[4]) - 1)
 if #keys == 0 then return 0 end
 for _, key in ipairs(keys) do redis.call('UNLINK', ARGV[3] .. key) end
 redis.call('ZREM', KEYS[2], unpack(keys))
-return 1"
+return #keys == tonumber(ARGV[4]) and 1 or 0"
 );
 
 // Keys: generation, index, and the registry where it can be changed in the same step. Arguments: number, what entries begin

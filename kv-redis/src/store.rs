@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use kv_core::local::Hub;
 use kv_core::{Effect, Error, Result};
 use parking_lot::Mutex;
@@ -302,8 +303,8 @@ impl Bucket {
     }
 
     /// Has the registry list a generation of the bucket before something is written to it, where that can't be one step.
-    pub(crate) async fn register(&self, generation: u64) -> Result<()> {
-        const DOING: &str = "listing the bucket";
+    pub(crate) async fn register(&self, generation: u64, group: Group) -> Result<()> {
+        const DOING: &str = "making the bucket known before the write";
         if !self.inner.namespace.is_spread() {
             return Ok(());
         }
@@ -317,7 +318,12 @@ impl Bucket {
         let registry = &*self.inner.registry;
         let mut add = redis::cmd("ZADD");
         add.arg(registry).arg(0).arg(self.keys.member(generation));
-        self.inner.one(slot(registry), DOING, Call::Write, add).await.map_err(before)?;
+        let hints = self.inner.namespace.hints();
+        let mut hint = redis::cmd("HSETNX");
+        hint.arg(&hints).arg(self.keys.member(generation)).arg(group.number());
+        let add = self.inner.one(slot(registry), DOING, Call::Write, add);
+        let (added, _) = join(add, self.inner.one(slot(&hints), DOING, Call::Read, hint)).await;
+        added.map_err(before)?;
         *self.known.registered.lock() = Some((generation, version, Instant::now()));
         Ok(())
     }

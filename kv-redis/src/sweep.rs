@@ -8,7 +8,7 @@ use redis::Value;
 
 use crate::error::{Call, odd};
 use crate::generation::number;
-use crate::layout::{Group, parse_member, slot};
+use crate::layout::{BucketKeys, Group, parse_member, slot};
 use crate::script;
 use crate::store::Inner;
 
@@ -71,9 +71,7 @@ async fn sweep(inner: &Arc<Inner>) -> Result<bool> {
             }
         }
         if living > dropped {
-            let mut remove = redis::cmd("ZREM");
-            remove.arg(&*inner.registry).arg(&member);
-            inner.one(slot(&inner.registry), DOING, Call::Read, remove).await?;
+            return forget(inner, &keys, dropped).await.map(|()| true);
         }
     }
     let mut remove = redis::cmd("SREM");
@@ -81,13 +79,25 @@ async fn sweep(inner: &Arc<Inner>) -> Result<bool> {
     inner.one(at, DOING, Call::Read, remove).await.map(|_| true)
 }
 
-async fn step(
-    inner: &Inner,
-    keys: &crate::layout::BucketKeys,
-    group: Group,
-    living: u64,
-    dropped: u64,
-) -> Result<bool> {
+/// Notes that nothing is left of a dropped generation.
+pub(crate) async fn forget(inner: &Inner, keys: &BucketKeys, dropped: u64) -> Result<()> {
+    let mut remove = redis::cmd("ZREM");
+    remove.arg(&*inner.registry).arg(keys.member(dropped));
+    inner.one(slot(&inner.registry), DOING, Call::Read, remove).await?;
+    if inner.namespace.is_spread() {
+        let hints = inner.namespace.hints();
+        let mut remove = redis::cmd("HDEL");
+        remove.arg(&hints).arg(keys.member(dropped));
+        inner.one(slot(&hints), DOING, Call::Read, remove).await?;
+    }
+    let trash = inner.namespace.trash();
+    let mut remove = redis::cmd("SREM");
+    remove.arg(&trash).arg(keys.member(dropped));
+    inner.one(slot(&trash), DOING, Call::Read, remove).await.map(drop)
+}
+
+/// Tells a group that a generation was dropped, and removes some of its entries. Whether there may be more.
+pub(crate) async fn step(inner: &Inner, keys: &BucketKeys, group: Group, living: u64, dropped: u64) -> Result<bool> {
     let fill = |command: &mut redis::Cmd| {
         command.arg(2).arg(keys.generation(group)).arg(keys.index(group, dropped));
         command.arg(living).arg(dropped).arg(keys.entries(group, dropped)).arg(STEP);

@@ -249,7 +249,9 @@ async fn ask_sentinel(wire: &Wire, name: &str, asked: &Target) -> Result<Map> {
         command
     };
     let address = ask(wire, &command("GET-MASTER-ADDR-BY-NAME")).await;
-    let Value::Array(address) = address.map_err(|error| not(error, asked, "no sentinel"))? else {
+    let Value::Array(address) =
+        address.map_err(|error| not(error, asked, "no sentinel; write redis:// for one server"))?
+    else {
         let text = format!("{DOING}: the sentinels watch no primary of the name in the URL's path");
         return Err(Error::new(ErrorKind::InvalidArgument, Effect::None, text));
     };

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kv::{Batches, Consistency, Declared, Durability, Store, StoreUrl, Watching};
 use kv_conformance::FromFn;
 
@@ -121,14 +122,17 @@ async fn open(root: Arc<Root>, id: String) -> kv::Result<Store> {
     kv::open(&root.url(&id)).await
 }
 
+/// Buckets of a case that are dropped side by side: some cases make thousands, and each takes a few trips.
+const DROPS_AT_ONCE: usize = 16;
+
 /// Removes a case's store, which is closed.
 async fn remove(root: &Root, id: &str) -> kv::Result<()> {
     match root {
         Root::Memory | Root::Server(_) => {
             let store = kv::open(&root.url(id)).await?;
-            for bucket in store.buckets().await? {
-                store.drop_bucket(&bucket).await?;
-            }
+            let buckets = stream::iter(store.buckets().await?);
+            let drops = buckets.map(|bucket| async { store.drop_bucket(&{ bucket }).await });
+            drops.buffer_unordered(DROPS_AT_ONCE).try_collect::<()>().await?;
             store.close().await
         }
         Root::Folder { path, .. } => {
@@ -155,25 +159,22 @@ fn required(url: &StoreUrl) -> Result<Declared, Failure> {
         durability: Durability::Volatile,
         exclusive: true,
     };
-    let option = url.options()?.take("durability");
-    let (is_embedded, durability) = match url.scheme() {
-        "memory" => (true, Durability::Volatile),
-        "redis" | "rediss" | "unix" => {
-            let durability = match option.as_deref() {
-                Some("process") => Durability::Process,
-                Some("power") => Durability::Power,
-                _ => Durability::Volatile,
-            };
-            (false, durability)
-        }
-        _ => match option.as_deref() {
-            Some("relaxed") => (true, Durability::Volatile),
-            Some("power") => (true, Durability::Power),
-            _ => (true, Durability::Process),
-        },
+    let server = Declared { watch: Some(Watching::Latest), exclusive: false, ..embedded.clone() };
+    let (consistency, batches) = (Consistency::ReadYourWrites, Batches::PerKey);
+    let servers = Declared { consistency, batches, ..server.clone() };
+    let (row, otherwise) = match url.scheme() {
+        "memory" => (embedded, Durability::Volatile),
+        "redis" | "rediss" | "unix" => (server, Durability::Volatile),
+        scheme if scheme.starts_with("redis") => (servers, Durability::Volatile),
+        _ => (embedded, Durability::Process),
     };
-    let watch = Some(if is_embedded { Watching::Every } else { Watching::Latest });
-    Ok(Declared { watch, durability, exclusive: is_embedded, ..embedded })
+    let durability = match url.options()?.take("durability").as_deref() {
+        Some("relaxed" | "volatile") => Durability::Volatile,
+        Some("process") => Durability::Process,
+        Some("power") => Durability::Power,
+        _ => otherwise,
+    };
+    Ok(Declared { durability, ..row })
 }
 
 /// How this program was called.
@@ -208,6 +209,10 @@ mod tests {
         assert_eq!(class("sled:x"), Durability::Process);
         assert_eq!(class("sled:x?durability=relaxed"), Durability::Volatile);
         assert_eq!(class("sled:x?durability=power"), Durability::Power);
+        assert_eq!(class("redis+cluster://h"), Durability::Volatile);
+        assert_eq!(class("redis+cluster://h?durability=power"), Durability::Power);
+        let batches = |url: &str| required(&url.parse().unwrap()).unwrap().batches;
+        assert_eq!((batches("redis://h"), batches("rediss+cluster://h")), (Batches::Atomic, Batches::PerKey));
     }
 
     #[test]
