@@ -1,5 +1,6 @@
 //! The conformance suite, once for each durability class and each policy of `io`.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -28,6 +29,13 @@ const ALL: [Sled; 5] = [
 
 struct Folder(TempDir, Sled);
 
+/// A folder for a store. `io=inline` waits for the disk on the caller's task: its user says that there is nothing to
+/// wait for, so the suite gives it a folder in memory where the machine has one, and judges the code alone (RUN-2).
+fn folder(io: IoPolicy) -> std::io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    if io == IoPolicy::Inline && memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+}
+
 #[async_trait]
 impl Harness for Sled {
     fn name(&self) -> String {
@@ -44,8 +52,7 @@ impl Harness for Sled {
     }
 
     async fn fresh(&self) -> Result<Box<dyn Space>> {
-        let folder =
-            tempfile::tempdir().map_err(|cause| kv_core::Error::invalid("making a folder").with_source(cause))?;
+        let folder = folder(self.io).map_err(|cause| kv_core::Error::invalid("making a folder").with_source(cause))?;
         Ok(Box::new(Folder(folder, *self)))
     }
 
