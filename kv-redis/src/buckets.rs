@@ -142,13 +142,15 @@ impl Inner {
         Ok(())
     }
 
+    /// Drops it in one step; whether entries are left to be removed.
     async fn drop_at_once(&self, keys: &BucketKeys) -> Result<bool> {
         let fill = |command: &mut Cmd| {
-            command.arg(3).arg(keys.generation(Group::FIRST)).arg(&*self.registry).arg(self.namespace.trash());
-            command.arg(&*keys.bucket).arg(keys.indices());
+            command.arg(4).arg(keys.generation(Group::FIRST)).arg(&*self.registry).arg(self.namespace.trash());
+            command.arg(keys.left(Group::FIRST));
+            command.arg(&*keys.bucket).arg(&keys.starts(Group::FIRST)).arg(sweep::STEP);
         };
         let slot = keys.slot(Group::FIRST);
-        Ok(script::run_on(self, slot, DROPPING, Call::Write, &script::DROP, fill).await? == Value::Int(1))
+        Ok(script::run_on(self, slot, DROPPING, Call::Write, &script::DROP, fill).await? == Value::Int(2))
     }
 
     /// Counts the generation up in the first group, which is the one step, and then tells the others.
@@ -167,7 +169,8 @@ impl Inner {
         let (mut to, mut failed) = (living, None);
         if has_entries {
             let fill = |command: &mut Cmd| {
-                command.arg(1).arg(keys.generation(Group::FIRST)).arg(living);
+                command.arg(2).arg(keys.generation(Group::FIRST)).arg(keys.left(Group::FIRST));
+                command.arg(living).arg(&keys.starts(Group::FIRST)).arg(sweep::STEP);
             };
             let first = keys.slot(Group::FIRST);
             to = match script::run_on(self, first, DROPPING, Call::Write, &script::COUNT, fill).await {

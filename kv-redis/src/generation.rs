@@ -3,9 +3,9 @@
 //! Dropping a bucket counts its generation up, and the entries of the old one are nobody's from then on. A client has the
 //! server tell it of that (`CLIENT TRACKING`) on the very connection that carries its calls. The server writes the message
 //! at the instant of the drop, so whoever has not heard of one when an answer is there knows that its command ran before
-//! any. A read compares the *epoch* in which it was sent with the one in which its answer is looked at; if they differ it
-//! asks for the number, and reads again if that is another. A write has the number read beside it: it can't be repeated on
-//! suspicion (ERR-6).
+//! any. A call compares the *epoch* in which it was sent with the one in which its answer is looked at; if they differ it
+//! asks for the number. If that is another a read is sent again. A write can't be repeated on suspicion (ERR-6): it is proved
+//! to have come first by having found something to overwrite, for a drop leaves nothing where it can (see `call`).
 //!
 //! In a cluster each group of a bucket notes the generation for itself, on its own node, and the first group counts. A drop
 //! counts there and then raises the others; [`Newest`] has a store go by the highest number that it has seen of a bucket, so

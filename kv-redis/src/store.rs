@@ -345,14 +345,17 @@ impl Bucket {
 }
 
 impl Inner {
-    /// Raises a group's generation to at least this; gives what it was, or `None` where it was not noted.
-    pub(crate) async fn raise(&self, keys: &BucketKeys, group: Group, to: u64) -> Result<Option<u64>> {
+    /// Raises a group's generation to at least this.
+    pub(crate) async fn raise(&self, keys: &BucketKeys, group: Group, to: u64) -> Result<()> {
         const DOING: &str = "telling of a dropped bucket";
         let fill = |command: &mut redis::Cmd| {
             command.arg(1).arg(keys.generation(group)).arg(to);
         };
-        match script::run_on(self, keys.slot(group), DOING, Call::Read, &script::RAISE, fill).await? {
-            Value::Int(was) => Ok(u64::try_from(was).ok()),
+        match script::run_on(self, keys.slot(group), DOING, Call::Read, &script::NOTE, fill).await? {
+            Value::Int(was) => match u64::try_from(was) {
+                Ok(was) if was < to => sweep::step(self, keys, group, to, was).await.map(drop),
+                _ => Ok(()),
+            },
             _ => Err(odd(DOING, Call::Read)),
         }
     }
