@@ -6,12 +6,13 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::interval;
 
 use super::Found;
 use crate::client::{Client, Result};
 use crate::data::Data;
 use crate::engines::{Class, Engine};
-use crate::latency::{Latency, timed};
+use crate::latency::Latency;
 use crate::pair::{Cell, Pairs, Sides};
 use crate::suite::Options;
 use crate::workload::{Task, Workload};
@@ -20,8 +21,13 @@ use crate::workload::{Task, Workload};
 const KEY: &str = "large";
 const BYTES: usize = 16 << 20;
 
-/// Callers of small gets.
+/// Callers of small gets, and how often each asks.
 const CALLERS: usize = 16;
+const GETS_EVERY: Duration = Duration::from_millis(1);
+
+/// How often the large value moves. Both are the same on both sides: the faster one would else give itself more to wait
+/// for, and its server too.
+const TRANSFERS_EVERY: Duration = Duration::from_millis(25);
 
 /// How long a round lasts: some dozens of transfers of the large value.
 const ROUND: Duration = Duration::from_millis(500);
@@ -117,7 +123,7 @@ fn beside<C: Client>(
         let callers: Vec<JoinHandle<Result<Latency>>> = (0..CALLERS)
             .map(|caller| {
                 let task = Task::new(small.clone(), Arc::clone(data), Workload::Get, caller, CALLERS);
-                tokio::spawn(timed(task, (0..).take_while(move |_| Instant::now() < until)))
+                tokio::spawn(paced(task, until))
             })
             .collect();
         let mut all = Latency::new()?;
@@ -131,6 +137,21 @@ fn beside<C: Client>(
     })
 }
 
+/// Makes a caller's calls at their times, those that it is late for at once, with a clock around each.
+async fn paced<C: Client>(mut task: Task<C>, until: Instant) -> Result<Latency> {
+    let (mut latency, mut ticks) = (Latency::new()?, interval(GETS_EVERY));
+    for n in 0.. {
+        ticks.tick().await;
+        let begun = Instant::now();
+        if begun >= until {
+            break;
+        }
+        task.call(n).await?;
+        latency.record(begun.elapsed());
+    }
+    Ok(latency)
+}
+
 /// Reads and writes the large value over and over; gives how often it moved.
 async fn transfer<C: Client>(
     mut client: C,
@@ -138,12 +159,14 @@ async fn transfer<C: Client>(
     is_over: Arc<AtomicBool>,
     begins: oneshot::Sender<()>,
 ) -> Result<u64> {
-    let (mut begins, mut transfers) = (Some(begins), 0);
+    let (mut begins, mut transfers, mut ticks) = (Some(begins), 0, interval(TRANSFERS_EVERY));
     while !is_over.load(Ordering::Relaxed) {
+        ticks.tick().await;
         let found = client.get(KEY).await?;
         if found != value.len() {
             return Err(format!("{found} instead of {} bytes of the large value", value.len()).into());
         }
+        ticks.tick().await;
         client.set(KEY, &value).await?;
         transfers += 2;
         // Whoever waits for it may be gone.
