@@ -42,7 +42,7 @@ impl Further {
         match self {
             Self::ManyAgainstSingle => ["get_many_100 by one caller, a key", "get by one caller"],
             Self::SmallBesideLarge => [
-                "p99 of get by 16 callers, while another task reads and writes 16 MiB over and over in the same store",
+                "p99 of get by 16 callers, each every ms, while another task moves 16 MiB every 25 ms in the same store",
                 "likewise of the raw driver, 16 MiB on a connection and a thread of their own",
             ],
             Self::PageAmongOthers => {
