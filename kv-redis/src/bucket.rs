@@ -47,8 +47,10 @@ impl ReadWrite for Bucket {
             return self.create(DOING, key, value, None).await;
         }
         self.large.note(key, value.len());
-        let write = |physical: &[u8], commands: &mut Pipeline| {
-            commands.cmd("SET").arg(physical).arg(&*value).arg("XX");
+        let write = |physical: &[u8]| {
+            let mut set = redis::cmd("SET");
+            set.arg(physical).arg(&*value).arg("XX");
+            set
         };
         match self.overwrite(DOING, key, write).await? {
             Value::Okay => Ok(()),

@@ -142,15 +142,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Drops it in one step; whether entries are left to be removed.
     async fn drop_at_once(&self, keys: &BucketKeys) -> Result<bool> {
         let fill = |command: &mut Cmd| {
-            command.arg(4).arg(keys.generation(Group::FIRST)).arg(&*self.registry).arg(self.namespace.trash());
-            command.arg(keys.left(Group::FIRST));
-            command.arg(&*keys.bucket).arg(&keys.starts(Group::FIRST)).arg(sweep::STEP);
+            command.arg(3).arg(keys.generation(Group::FIRST)).arg(&*self.registry).arg(self.namespace.trash());
+            command.arg(&*keys.bucket).arg(keys.indices());
         };
         let slot = keys.slot(Group::FIRST);
-        Ok(script::run_on(self, slot, DROPPING, Call::Write, &script::DROP, fill).await? == Value::Int(2))
+        Ok(script::run_on(self, slot, DROPPING, Call::Write, &script::DROP, fill).await? == Value::Int(1))
     }
 
     /// Counts the generation up in the first group, which is the one step, and then tells the others.
@@ -169,8 +167,7 @@ impl Inner {
         let (mut to, mut failed) = (living, None);
         if has_entries {
             let fill = |command: &mut Cmd| {
-                command.arg(2).arg(keys.generation(Group::FIRST)).arg(keys.left(Group::FIRST));
-                command.arg(living).arg(&keys.starts(Group::FIRST)).arg(sweep::STEP);
+                command.arg(1).arg(keys.generation(Group::FIRST)).arg(living);
             };
             let first = keys.slot(Group::FIRST);
             to = match script::run_on(self, first, DROPPING, Call::Write, &script::COUNT, fill).await {
@@ -184,9 +181,10 @@ impl Inner {
             };
             known.newest.see(to);
         }
-        // Older ones are of somebody who dropped them and may not have told all.
+        // Older ones are of somebody who dropped them and may not have told all, as is one counted between ours and the new one.
         let unfinished = registered.into_iter().filter(|generation| *generation < living);
-        let old = unfinished.chain((to > living).then_some(living)).collect::<Vec<_>>();
+        let counted = (to > living).then_some(living).into_iter().chain((to > living + 1).then(|| to - 1));
+        let old = unfinished.chain(counted).collect::<Vec<_>>();
         for generation in &old {
             self.note_garbage(keys, *generation).await.map_err(begun)?;
         }

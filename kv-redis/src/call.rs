@@ -6,13 +6,14 @@ use redis::{Cmd, Pipeline, ServerError, Value};
 
 use crate::connection::Live;
 use crate::error::{Call, odd, refused};
-use crate::generation::number;
+use crate::generation::{End, number};
 use crate::layout::Group;
-use crate::links::{Ask, Sent};
+use crate::links::{Ask, Lane, Sent};
 use crate::redirect::{Chase, Redirect};
 use crate::script::{self, STALE, Script};
-use crate::store::{Bucket, Way};
+use crate::store::{Bucket, Side, Way};
 use crate::sweep;
+use crate::wire::Answer;
 
 /// What a transaction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,80 +89,72 @@ impl Bucket {
         }
     }
 
-    /// Writes to one entry that is there already: `write` adds the command for the physical key, and answers nothing if
-    /// the entry is absent.
+    /// Writes to one entry that is there already: `write` gives the command for the physical key, which answers nothing if the
+    /// entry is absent.
     ///
-    /// One command. Where nobody told of a change before the answer was looked at, there was no drop before the write. It is
-    /// sent again only where it is proved to have met a dropped generation (ERR-6), see [`came_first`](Self::came_first).
-    pub(crate) async fn overwrite(
-        &self,
-        doing: &str,
-        key: &str,
-        write: impl Fn(&[u8], &mut Pipeline),
-    ) -> Result<Value> {
+    /// One command, where the server tells of drops and the call need not wait for replicas. It is sent again only where it
+    /// is proved to have met a dropped generation (ERR-6), see [`came_first`](Self::came_first).
+    pub(crate) async fn overwrite(&self, doing: &str, key: &str, write: impl Fn(&[u8]) -> Cmd) -> Result<Value> {
         let group = self.keys.group(key);
         let links = &self.inner.links;
         let mut chase = Chase::default();
         loop {
             let (way, epoch, generation) = self.generation(group, Call::Write, &mut chase).await?;
-            if way.writes.generation.known() != (epoch, Some(generation)) {
-                return Box::pin(self.overwrite_unheard(doing, key, write)).await;
+            let Side { live, generation: known } = &way.writes;
+            let is_told = known.tells_all() && known.known() == (epoch, Some(generation));
+            if !is_told || links.lane(Call::Write) == Lane::Waiting {
+                return Box::pin(self.overwrite_beside(doing, key, write)).await;
             }
-            let mut commands = redis::pipe();
-            write(&self.keys.entry(generation, key), &mut commands);
-            let answers = links.pipeline(&way.writes.live, doing, Call::Write, &commands).await?;
-            match links.redirect(&way.writes.live.target, &answers) {
-                None => {}
-                Some(Redirect::Ask(_)) => return Box::pin(self.overwrite_unheard(doing, key, write)).await,
-                Some(redirect) => {
-                    links.follow(redirect, doing, &mut chase).await?;
-                    continue;
-                }
-            }
-            match answers.into_iter().next() {
-                Some(Value::ServerError(error)) => return Err(refused(doing, &error)),
-                // Nothing was written, whatever lives.
-                Some(Value::Nil) => return Ok(Value::Nil),
-                Some(answer) if way.writes.generation.epoch() == epoch => return Ok(answer),
-                Some(answer) => {
-                    // Boxed, so that the usual future stays small.
-                    let came_first = Box::pin(self.came_first(doing, &way, generation, &mut chase)).await;
-                    let came_first =
-                        came_first.map_err(|error| Error::new(error.kind(), Effect::Unknown, error.to_string()))?;
-                    if came_first {
-                        return Ok(answer);
+            let command = write(&self.keys.entry(generation, key));
+            let Answer { value, heard } =
+                live.told(doing, Call::Write, &command).await.inspect_err(|_| links.suspect())?;
+            if let Value::ServerError(error) = &value {
+                match links.redirect(&live.target, std::slice::from_ref(&value)) {
+                    None => {
+                        links.note(live, &value);
+                        return Err(refused(doing, error));
                     }
+                    Some(Redirect::Ask(_)) => return Box::pin(self.overwrite_beside(doing, key, write)).await,
+                    Some(redirect) => links.follow(redirect, doing, &mut chase).await?,
                 }
-                None => return Err(odd(doing, Call::Write)),
+                continue;
+            }
+            // What found nothing wrote nothing, whatever lives.
+            if known.epoch() == epoch || value == Value::Nil {
+                return Ok(value);
+            }
+            // Boxed, so that the usual future stays small.
+            let came_first = Box::pin(self.came_first(doing, &way, (epoch, generation), heard, &mut chase));
+            if came_first.await.map_err(|error| Error::new(error.kind(), Effect::Unknown, error.to_string()))? {
+                return Ok(value);
             }
         }
     }
 
-    /// [`overwrite`](Self::overwrite) where the node that has the slot, or is about to, tells us of nothing.
-    async fn overwrite_unheard(&self, doing: &str, key: &str, write: impl Fn(&[u8], &mut Pipeline)) -> Result<Value> {
-        let write = |generation: u64, commands: &mut Pipeline| write(&self.keys.entry(generation, key), commands);
-        let mut answers = self.transact(doing, self.keys.group(key), Step::Change, write).await?;
-        none_refused(doing, Call::Write, &answers)?;
-        answers.pop().ok_or_else(|| odd(doing, Call::Write))
-    }
-
-    /// Whether what overwrote an entry of a generation came before any drop; else it met a dropped generation, and nobody saw
-    /// what it did. By then the server had told of a change.
+    /// Whether a write to a generation, of an epoch that has ended, came before any drop; else nobody saw what it did.
     ///
-    /// It may be none, for the server forgets what it was to tell of; then the generation is the same. A drop that emptied the
-    /// bucket in the same step left nothing to overwrite. And a server that has no reason to forget has told of the drop.
-    async fn came_first(&self, doing: &str, way: &Way, generation: u64, chase: &mut Chase) -> Result<bool> {
+    /// It did if its answer came before the message that ended the epoch. If it came behind it and the number is the same
+    /// there was no drop. If it is another the message was of the drop: the server tells when the number changes, unless it
+    /// has forgotten that it was to tell, and then it says so by a message of no change, see
+    /// [`tells_all`](crate::generation::Generation::tells_all).
+    async fn came_first(
+        &self,
+        doing: &str,
+        way: &Way,
+        (epoch, generation): (u64, u64),
+        heard: u64,
+        chase: &mut Chase,
+    ) -> Result<bool> {
+        let known = &way.writes.generation;
+        let end = known.end_of(epoch);
+        if end.is_some_and(|end| end.is_after(heard)) {
+            return Ok(true);
+        }
         let (_, _, living) = self.generation(way.group, Call::Write, chase).await?;
         if living == generation {
             return Ok(true);
         }
-        let mut ask = redis::cmd("GET");
-        ask.arg(self.keys.left(way.group));
-        let left = self.inner.one(self.keys.slot(way.group), doing, Call::Read, ask).await?;
-        if number(&left).ok_or_else(|| odd(doing, Call::Read))? <= generation {
-            return Ok(true);
-        }
-        if way.writes.live.remembers(doing).await? {
+        if end.is_some_and(End::is_of_key) && known.tells_all() {
             return Ok(false);
         }
         let text = format!(
@@ -169,6 +162,64 @@ impl Bucket {
              the entry, and write it again if it should be there"
         );
         Err(Error::new(ErrorKind::Unavailable, Effect::Unknown, text))
+    }
+
+    /// [`overwrite`](Self::overwrite) with the generation read beside the write, in one trip.
+    ///
+    /// The generation is read right before it. If it is another one, the write met a dropped generation, for generations
+    /// only count up: nobody saw what it did, and it is sent again. If it is the same and a drop slips in between the two,
+    /// the write was before the drop as far as anybody can tell.
+    async fn overwrite_beside(&self, doing: &str, key: &str, write: impl Fn(&[u8]) -> Cmd) -> Result<Value> {
+        let group = self.keys.group(key);
+        let links = &self.inner.links;
+        let mut chase = Chase::default();
+        loop {
+            let (way, epoch, generation) = self.generation(group, Call::Write, &mut chase).await?;
+            let mut commands = redis::pipe();
+            commands.cmd("GET").arg(self.keys.generation(group));
+            commands.add_command(write(&self.keys.entry(generation, key)));
+            let mut answers = links.pipeline(&way.writes.live, doing, Call::Write, &commands).await?;
+            match links.redirect(&way.writes.live.target, &answers) {
+                None => {}
+                // On its way: then both have to be one step.
+                Some(Redirect::Ask(_)) => {
+                    let write = |generation: u64, commands: &mut Pipeline| {
+                        commands.add_command(write(&self.keys.entry(generation, key)));
+                    };
+                    let mut answers = Box::pin(self.transact(doing, group, Step::Change, write)).await?;
+                    none_refused(doing, Call::Write, &answers)?;
+                    return answers.pop().ok_or_else(|| odd(doing, Call::Write));
+                }
+                Some(redirect) => {
+                    links.follow(redirect, doing, &mut chase).await?;
+                    continue;
+                }
+            }
+            let (Some(answer), Some(found)) = (answers.pop(), answers.pop()) else {
+                return Err(odd(doing, Call::Write));
+            };
+            if let Value::ServerError(error) = &answer {
+                return Err(refused(doing, error));
+            }
+            let found = match &found {
+                // The generation is at another node already, or this one has just lost the slot. It may be asked for
+                // afterwards: if it is the same now, it was then.
+                Value::ServerError(error) if matches!(error.code(), "ASK" | "MOVED") => {
+                    way.writes.generation.correct(epoch);
+                    let (_, _, now) = Box::pin(self.generation(group, Call::Write, &mut chase)).await?;
+                    if now != generation {
+                        return Err(unguarded(doing, error));
+                    }
+                    now
+                }
+                Value::ServerError(error) => return Err(unguarded(doing, error)),
+                found => number(found).ok_or_else(|| odd(doing, Call::Write))?,
+            };
+            if self.is_living(found, generation) {
+                return Ok(answer);
+            }
+            way.writes.generation.correct(epoch);
+        }
     }
 
     /// Whether what was written to a generation counts, where the group had noted `found`. In a cluster a group may have

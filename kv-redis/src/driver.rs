@@ -136,7 +136,7 @@ async fn ask(wire: &Wire, place: &str, command: &Cmd) -> Result<Value> {
         Why::Lost(kind) => unreachable(place, kind.into()),
         Why::Garbage => turned_away(place, None),
     })?;
-    match answer {
+    match answer.value {
         facts @ (Value::Map(_) | Value::Okay) => Ok(facts),
         Value::ServerError(error) => Err(turned_away(place, Some(&error))),
         _ => Err(turned_away(place, None)),

@@ -77,7 +77,6 @@ impl Namespace {
             generations: start('g'),
             entries: start('e'),
             indices: start('i'),
-            lefts: start('l'),
             tag: crc16(0, format!("{bucket}:").as_bytes()),
             is_spread: self.is_spread,
             bucket: bucket.into(),
@@ -95,8 +94,6 @@ pub(crate) struct BucketKeys {
     /// What entries begin with.
     pub(crate) entries: Box<str>,
     indices: Box<str>,
-    /// What each group's note of its last large drop begins with.
-    lefts: Box<str>,
     /// Of what hash tags begin with.
     tag: u16,
     is_spread: bool,
@@ -121,17 +118,8 @@ impl BucketKeys {
 
     /// Where a group notes the bucket's generation; absent is 0.
     pub(crate) fn generation(&self, group: Group) -> Vec<u8> {
-        self.of_group(&self.generations, group)
-    }
-
-    /// Where a group notes the last generation whose forerunner was too large to be emptied as it was dropped; absent is 0.
-    pub(crate) fn left(&self, group: Group) -> Vec<u8> {
-        self.of_group(&self.lefts, group)
-    }
-
-    fn of_group(&self, start: &str, group: Group) -> Vec<u8> {
-        let mut physical = Vec::with_capacity(start.len() + 3);
-        physical.extend_from_slice(start.as_bytes());
+        let mut physical = Vec::with_capacity(self.generations.len() + 3);
+        physical.extend_from_slice(self.generations.as_bytes());
         if self.is_spread {
             physical.extend_from_slice(&hex(group));
             physical.push(b'}');
@@ -173,13 +161,9 @@ impl BucketKeys {
         push_number(physical, generation);
     }
 
-    /// What a group's indices and entries begin with, before the generation.
-    pub(crate) fn starts(&self, group: Group) -> [Vec<u8>; 2] {
-        [&self.indices, &self.entries].map(|start| {
-            let mut physical = self.of_group(start, group);
-            physical.push(b':');
-            physical
-        })
+    /// What the index of a generation begins with, on one server.
+    pub(crate) fn indices(&self) -> String {
+        format!("{}:", self.indices)
     }
 
     /// The member of the registry, and of the trash, that stands for a generation.

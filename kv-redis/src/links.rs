@@ -375,7 +375,7 @@ impl Links {
             tracking.arg("PREFIX").arg(*prefix);
         }
         let doing = "asking to hear of changes";
-        match wire.command(&tracking).await.map_err(|fault| lost(doing, Call::Read, fault))? {
+        match wire.command(&tracking).await.map_err(|fault| lost(doing, Call::Read, fault))?.value {
             Value::ServerError(error) => Err(refused(doing, &error)),
             _ => Ok(wire),
         }

@@ -25,30 +25,11 @@ pub(crate) struct Script {
 }
 
 macro_rules! script {
-    ($name:ident, $ask:ident, $($text:expr),+) => {
+    ($name:ident, $ask:ident, $text:expr) => {
         pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
-            const CODE: &str = concat!($($text),+);
-            let hash = redis::Script::new(CODE).get_hash().to_owned();
-            Script { code: CODE, hash, ask: Ask::$ask }
+            let hash = redis::Script::new($text).get_hash().to_owned();
+            Script { code: $text, hash, ask: Ask::$ask }
         });
-    };
-}
-
-// Removes the entries of a generation that has just been dropped, if they are few: whatever overwrites one later finds
-// nothing. Else notes what lives now as the generation that did not begin like that. Tells whether it removed them.
-macro_rules! empty {
-    () => {
-        r"local function empty(index, entries, most, left, now)
-  local keys = redis.call('ZRANGE', index, 0, most)
-  if #keys > most then
-    redis.call('SET', left, now)
-    return false
-  end
-  for _, key in ipairs(keys) do redis.call('UNLINK', entries .. key) end
-  redis.call('DEL', index)
-  return true
-end
-"
     };
 }
 
@@ -134,61 +115,52 @@ if KEYS[3] then redis.call('ZREM', KEYS[3], ARGV[4]) end
 return 0"
 );
 
-// Keys: generation, registry, trash, left. Arguments: bucket, what indices and entries begin with, most entries to remove in
-// this step. Answers 0 if there was nothing to drop, 2 if entries are left to be removed, else 1.
+// Keys: generation, registry, trash. Arguments: bucket, what indices begin with. Answers whether anything was dropped.
 script!(
     DROP,
     Follow,
-    empty!(),
     r"local number = redis.call('GET', KEYS[1]) or '0'
-local index = ARGV[2] .. number
-if redis.call('EXISTS', index) == 0 then return 0 end
+if redis.call('EXISTS', ARGV[2] .. number) == 0 then return 0 end
 local member = ARGV[1] .. ':' .. number
-redis.call('ZREM', KEYS[2], member)
-local now = redis.call('INCR', KEYS[1])
-if empty(index, ARGV[3] .. number .. ':', tonumber(ARGV[4]), KEYS[4], now) then return 1 end
 redis.call('SADD', KEYS[3], member)
-return 2"
+redis.call('ZREM', KEYS[2], member)
+redis.call('INCR', KEYS[1])
+return 1"
 );
 
-// Keys: generation, left. Arguments: number, what the group's indices and entries begin with, most entries to remove in this
-// step. Counts the generation up, beyond that number too; answers the new one.
+// Keys: generation. Arguments: number. Counts the generation up, beyond that number too; answers the new one.
 script!(
     COUNT,
-    Wait,
-    empty!(),
-    r"local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1]))
-local was, now = string.format('%.0f', number), string.format('%.0f', number + 1)
-redis.call('SET', KEYS[1], now)
-empty(ARGV[2] .. was, ARGV[3] .. was .. ':', tonumber(ARGV[4]), KEYS[2], now)
-return number + 1"
+    Follow,
+    r"local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
+redis.call('SET', KEYS[1], string.format('%.0f', number))
+return number"
 );
 
-// Keys: generation. Arguments: number. Notes it where nothing was noted; answers what was, or -1.
+// Keys: generation. Arguments: number. Raises the generation to that number; answers what it was, -1 where it was not noted.
 script!(
-    NOTE,
+    RAISE,
     Follow,
     r"local was = redis.call('GET', KEYS[1])
-if not was then redis.call('SET', KEYS[1], ARGV[1]) end
+if not was or tonumber(was) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
 return tonumber(was or '-1')"
 );
 
-// Keys: generation, index, left. Arguments: the number that lives, the dropped number, what its entries begin with, most
-// entries. Answers whether there may be more, or -1 if it was not dropped. Tells the group of the drop where it has not heard.
+// Keys: generation, index. Arguments: the number that lives, the dropped number, what its entries begin with, most entries.
+// Answers whether there may be more, or -1 if it was not dropped. Tells the group of the drop where it has not heard.
 script!(
     SWEEP,
     Wait,
-    r"local noted, most = redis.call('GET', KEYS[1]), tonumber(ARGV[4])
-local keys = redis.call('ZRANGE', KEYS[2], 0, most - 1)
-if tonumber(noted or '0') <= tonumber(ARGV[2]) then
+    r"local number = tonumber(redis.call('GET', KEYS[1]) or '0')
+if number <= tonumber(ARGV[2]) then
   if tonumber(ARGV[1]) <= tonumber(ARGV[2]) then return -1 end
   redis.call('SET', KEYS[1], ARGV[1])
-  if #keys == most or (noted and noted ~= ARGV[2]) then redis.call('SET', KEYS[3], ARGV[1]) end
 end
+local keys = redis.call('ZRANGE', KEYS[2], 0, tonumber(ARGV[4]) - 1)
 if #keys == 0 then return 0 end
 for _, key in ipairs(keys) do redis.call('UNLINK', ARGV[3] .. key) end
 redis.call('ZREM', KEYS[2], unpack(keys))
-return #keys == most and 1 or 0"
+return #keys == tonumber(ARGV[4]) and 1 or 0"
 );
 
 // Keys: generation, index, and the registry where it can be changed in the same step. Arguments: number, what entries begin

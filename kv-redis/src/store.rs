@@ -287,7 +287,8 @@ impl Bucket {
         }
         let number = answers.last().and_then(number).ok_or_else(|| odd(DOING, Call::Read))?;
         if is_told {
-            generation.learn(epoch, number);
+            let is_noted = !matches!(answers.last(), Some(Value::Nil));
+            generation.learn(epoch, is_noted.then_some(number));
         }
         Ok(Some((epoch, number)))
     }
@@ -345,17 +346,14 @@ impl Bucket {
 }
 
 impl Inner {
-    /// Raises a group's generation to at least this.
-    pub(crate) async fn raise(&self, keys: &BucketKeys, group: Group, to: u64) -> Result<()> {
+    /// Raises a group's generation to at least this; gives what it was, or `None` where it was not noted.
+    pub(crate) async fn raise(&self, keys: &BucketKeys, group: Group, to: u64) -> Result<Option<u64>> {
         const DOING: &str = "telling of a dropped bucket";
         let fill = |command: &mut redis::Cmd| {
             command.arg(1).arg(keys.generation(group)).arg(to);
         };
-        match script::run_on(self, keys.slot(group), DOING, Call::Read, &script::NOTE, fill).await? {
-            Value::Int(was) => match u64::try_from(was) {
-                Ok(was) if was < to => sweep::step(self, keys, group, to, was).await.map(drop),
-                _ => Ok(()),
-            },
+        match script::run_on(self, keys.slot(group), DOING, Call::Read, &script::RAISE, fill).await? {
+            Value::Int(was) => Ok(u64::try_from(was).ok()),
             _ => Err(odd(DOING, Call::Read)),
         }
     }

@@ -13,7 +13,7 @@ use crate::script;
 use crate::store::Inner;
 
 /// Entries that one step removes: some 0.2 ms of the server's time.
-pub(crate) const STEP: usize = 500;
+const STEP: usize = 500;
 
 const DOING: &str = "removing a dropped bucket's entries";
 
@@ -99,7 +99,7 @@ pub(crate) async fn forget(inner: &Inner, keys: &BucketKeys, dropped: u64) -> Re
 /// Tells a group that a generation was dropped, and removes some of its entries. Whether there may be more.
 pub(crate) async fn step(inner: &Inner, keys: &BucketKeys, group: Group, living: u64, dropped: u64) -> Result<bool> {
     let fill = |command: &mut redis::Cmd| {
-        command.arg(3).arg(keys.generation(group)).arg(keys.index(group, dropped)).arg(keys.left(group));
+        command.arg(2).arg(keys.generation(group)).arg(keys.index(group, dropped));
         command.arg(living).arg(dropped).arg(keys.entries(group, dropped)).arg(STEP);
     };
     let answer = script::run_on(inner, keys.slot(group), DOING, Call::Read, &script::SWEEP, fill).await?;

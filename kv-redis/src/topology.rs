@@ -228,7 +228,7 @@ fn none_left(why: &str) -> Error {
 }
 
 async fn ask(wire: &Wire, command: &Cmd) -> Result<Value> {
-    match wire.command(command).await.map_err(|fault| lost(DOING, Call::Read, fault))? {
+    match wire.command(command).await.map_err(|fault| lost(DOING, Call::Read, fault))?.value {
         Value::ServerError(error) => Err(refused(DOING, &error)),
         value => Ok(value),
     }

@@ -1,5 +1,5 @@
 //! A connection that all who call share. One task drives it: it writes what has gathered in one go, and hands the answers
-//! out in the order in which the server gives them, each after what the server had told of its own accord before.
+//! out in the order in which the server gives them, each with how much the server had told of its own accord before.
 //!
 //! A call puts its bytes into one buffer with all others', under a lock that is held for as long as copying them takes, and
 //! waits in a slot, which is used again. Nothing is allocated for it, and it needs no timer.
@@ -54,6 +54,14 @@ pub(crate) struct Fault {
     pub(crate) may_be_sent: bool,
 }
 
+/// What the server gave.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer<T> {
+    pub(crate) value: T,
+    /// How often the server had told something of its own accord before this, on this connection.
+    pub(crate) heard: u64,
+}
+
 /// A connection. It is closed when this is dropped.
 pub(crate) struct Wire {
     shared: Arc<Shared>,
@@ -95,7 +103,7 @@ struct Call {
     step: u64,
 }
 
-type Outcome = Result<Value, Fault>;
+type Outcome = Result<Answer<Value>, Fault>;
 
 enum Slot {
     Free,
@@ -134,6 +142,7 @@ impl Wire {
             written: 0,
             all_written: 0,
             needs_flush: false,
+            heard: 0,
             answers: Vec::new(),
             wakers: Vec::new(),
             left: Vec::new(),
@@ -158,35 +167,37 @@ impl Wire {
     /// Sends the command that `fill` adds, and waits for the answer. A refusal is an answer.
     ///
     /// Dropped before it was polled nothing is sent; later, it is sent whole or not at all.
-    pub(crate) async fn call(&self, fill: impl FnOnce(&mut Vec<u8>) + Unpin) -> Result<Value, Fault> {
+    pub(crate) async fn call(&self, fill: impl FnOnce(&mut Vec<u8>) + Unpin) -> Result<Answer<Value>, Fault> {
         Calling { shared: &self.shared, answers: 1, fill: Some(fill), slot: None }.await
     }
 
-    /// Sends the commands that `fill` adds, so many that they have `answers` answers, in one go.
+    /// Sends the commands that `fill` adds, so many that they have `answers` answers, in one go. Tells what was heard
+    /// before the last one.
     pub(crate) async fn pipeline(
         &self,
         answers: usize,
         fill: impl FnOnce(&mut Vec<u8>) + Unpin,
-    ) -> Result<Vec<Value>, Fault> {
+    ) -> Result<Answer<Vec<Value>>, Fault> {
         if answers == 0 {
-            return Ok(Vec::new());
+            return Ok(Answer { value: Vec::new(), heard: 0 });
         }
-        let value = Calling { shared: &self.shared, answers, fill: Some(fill), slot: None }.await?;
-        Ok(match value {
+        let Answer { value, heard } = Calling { shared: &self.shared, answers, fill: Some(fill), slot: None }.await?;
+        let value = match value {
             Value::Array(values) if answers > 1 => values,
             value => vec![value],
-        })
+        };
+        Ok(Answer { value, heard })
     }
 }
 
 impl Wire {
     /// [`call`](Self::call) with the driver's form of a command.
-    pub(crate) async fn command(&self, command: &Cmd) -> Result<Value, Fault> {
+    pub(crate) async fn command(&self, command: &Cmd) -> Result<Answer<Value>, Fault> {
         self.call(|out| command.write_packed_command(out)).await
     }
 
     /// [`pipeline`](Self::pipeline) with the driver's form of commands.
-    pub(crate) async fn commands(&self, commands: &Pipeline) -> Result<Vec<Value>, Fault> {
+    pub(crate) async fn commands(&self, commands: &Pipeline) -> Result<Answer<Vec<Value>>, Fault> {
         let fill = |out: &mut Vec<u8>| commands.cmd_iter().for_each(|command| command.write_packed_command(out));
         self.pipeline(commands.len(), fill).await
     }
@@ -271,7 +282,7 @@ impl State {
     /// Hands answers out, in the order of the calls.
     fn deliver(
         &mut self,
-        answers: impl Iterator<Item = Value>,
+        answers: impl Iterator<Item = Answer<Value>>,
         parts: &mut Vec<Value>,
         wakers: &mut Vec<Waker>,
         left: &mut Vec<Outcome>,
@@ -281,12 +292,12 @@ impl State {
             let Some(call) = self.calls.front_mut() else { return Err(Why::Garbage) };
             call.answers -= 1;
             if call.answers > 0 {
-                parts.push(answer);
+                parts.push(answer.value);
                 continue;
             }
             if !parts.is_empty() {
-                parts.push(answer);
-                answer = Value::Array(std::mem::take(parts));
+                parts.push(answer.value);
+                answer.value = Value::Array(std::mem::take(parts));
             }
             match self.calls.pop_front().and_then(|call| call.slot) {
                 Some(slot) => self.finish(slot, Ok(answer), wakers, left),
@@ -325,7 +336,7 @@ struct Calling<'a, F> {
 }
 
 impl<F: FnOnce(&mut Vec<u8>) + Unpin> Future for Calling<'_, F> {
-    type Output = Result<Value, Fault>;
+    type Output = Result<Answer<Value>, Fault>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let call = self.get_mut();
@@ -395,8 +406,9 @@ struct Driver<S> {
     written: usize,
     all_written: u64,
     needs_flush: bool,
+    heard: u64,
     /// Answers of a turn, and whom they wake.
-    answers: Vec<Value>,
+    answers: Vec<Answer<Value>>,
     wakers: Vec<Waker>,
     /// Results that nobody waits for any more.
     left: Vec<Outcome>,
@@ -521,8 +533,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         loop {
             while let Some(frame) = self.parser.next().map_err(|Garbage| Why::Garbage)? {
                 match frame {
-                    Frame::Answer(value) => self.answers.push(value),
-                    Frame::Push(message) => (self.hear)(message),
+                    Frame::Answer(value) => self.answers.push(Answer { value, heard: self.heard }),
+                    Frame::Push(message) => {
+                        self.heard += 1;
+                        (self.hear)(message);
+                    }
                 }
                 frames += 1;
                 if frames == TURN_FRAMES {

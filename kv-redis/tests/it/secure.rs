@@ -21,20 +21,8 @@ pub(crate) const TESTS: &[GroupRow] = &[
 ];
 
 /// The user of the README, whose keys begin with `shop:`; and a password for everybody else.
-const USERS: &[&str] = &[
-    "--user",
-    "app",
-    "on",
-    ">geheim",
-    "~shop:*",
-    "+@all",
-    "-@admin",
-    "-@dangerous",
-    "+info",
-    "+config|get",
-    "--requirepass",
-    "chef",
-];
+const USERS: &[&str] =
+    &["--user", "app", "on", ">geheim", "~shop:*", "+@all", "-@admin", "-@dangerous", "+info", "--requirepass", "chef"];
 
 fn store(url: &str) -> Result<Store, Failed> {
     Ok(Store::new(Provider::new(Config::from_url(&url.parse()?)?)?))
