@@ -91,7 +91,8 @@ impl Generation {
     /// Notes what was read in an epoch, unless that has ended.
     pub(crate) fn learn(&self, epoch: u64, noted: Option<u64>) {
         let mut history = self.changing.lock();
-        if self.epoch() != epoch {
+        // Others may have asked in the same epoch, and had the same answer.
+        if self.epoch() != epoch || self.number.load(Ordering::Acquire) != 0 {
             return;
         }
         self.number.store(noted.unwrap_or(0) + 1, Ordering::Release);
@@ -266,10 +267,15 @@ mod tests {
             let flushed = PushInfo { kind: PushKind::Invalidate, data: vec![Value::Nil] };
             generations.hear(&if end.is_empty() { flushed } else { changed(end) });
         }
+        // Two asked at once.
         one.learn(one.epoch(), Some(1));
+        one.learn(one.epoch(), Some(1));
+        generations.hear(&changed("1"));
+        one.learn(one.epoch(), Some(2));
+        one.learn(one.epoch(), Some(2));
         assert!(other.tells_all());
         generations.hear(&changed("1"));
-        one.learn(one.epoch(), Some(1));
+        one.learn(one.epoch(), Some(2));
         assert!(!other.tells_all());
     }
 
