@@ -1,6 +1,8 @@
 //! How calls on one group of a bucket run: reads, overwriting writes, transactions and scripts, each of which makes sure that
 //! it met the bucket's living generation.
 
+use std::sync::Arc;
+
 use kv_core::{Effect, Error, ErrorKind, Result};
 use redis::{Cmd, Pipeline, ServerError, Value};
 
@@ -124,7 +126,7 @@ impl Bucket {
                 return Ok(value);
             }
             // Boxed, so that the usual future stays small.
-            let came_first = Box::pin(self.came_first(doing, &way, (epoch, generation), heard, &mut chase));
+            let came_first = Box::pin(self.came_first(doing, &way, (epoch, generation), heard));
             if came_first.await.map_err(|error| Error::new(error.kind(), Effect::Unknown, error.to_string()))? {
                 return Ok(value);
             }
@@ -134,27 +136,22 @@ impl Bucket {
     /// Whether a write to a generation, of an epoch that has ended, came before any drop; else nobody saw what it did.
     ///
     /// It did if its answer came before the message that ended the epoch. If it came behind it and the number is the same
-    /// there was no drop. If it is another the message was of the drop: the server tells when the number changes, unless it
-    /// has forgotten that it was to tell, and then it says so by a message of no change, see
-    /// [`tells_all`](crate::generation::Generation::tells_all).
-    async fn came_first(
-        &self,
-        doing: &str,
-        way: &Way,
-        (epoch, generation): (u64, u64),
-        heard: u64,
-        chase: &mut Chase,
-    ) -> Result<bool> {
+    /// there was no drop. If it is another the message is taken to be of the drop, on a connection whose server was not seen
+    /// to tell of what is no change, see [`tells_all`](crate::generation::Generation::tells_all). Not if the number is now
+    /// another node's: then the message may have been of the note's move.
+    async fn came_first(&self, doing: &str, way: &Way, (epoch, generation): (u64, u64), heard: u64) -> Result<bool> {
         let known = &way.writes.generation;
         let end = known.end_of(epoch);
         if end.is_some_and(|end| end.is_after(heard)) {
             return Ok(true);
         }
-        let (_, _, living) = self.generation(way.group, Call::Write, chase).await?;
+        let mut chase = Chase::default();
+        let (now, _, living) = self.generation(way.group, Call::Write, &mut chase).await?;
         if living == generation {
             return Ok(true);
         }
-        if end.is_some_and(End::is_of_key) && known.tells_all() {
+        let is_same_node = Arc::ptr_eq(&now.writes.live, &way.writes.live) && !chase.has_begun();
+        if is_same_node && end.is_some_and(End::is_of_key) && known.tells_all() {
             return Ok(false);
         }
         let text = format!(

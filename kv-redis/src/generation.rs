@@ -15,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use redis::{PushInfo, PushKind, Value};
 
 /// Ends of epochs that are remembered: more than calls are under way for in practice.
@@ -107,8 +107,9 @@ impl Generation {
         self.changing.lock().ends.iter().find(|(ended, _)| *ended == epoch).map(|(_, end)| *end)
     }
 
-    /// Whether the server never told of a change that was none, on this connection. One that does has no room to remember
-    /// whom to tell, and then a change that is one may go untold.
+    /// Whether the server was never seen to tell of a change that was none, on this connection. One that does may have no
+    /// room to remember whom to tell, and then a change that is one goes untold. It is seen where the same number is read
+    /// after a message.
     pub(crate) fn tells_all(&self) -> bool {
         !self.has_forgotten.load(Ordering::Relaxed)
     }
@@ -123,13 +124,17 @@ impl Generation {
 
     /// The number that was known in an epoch proved wrong, and nobody told: it has to be asked for.
     pub(crate) fn correct(&self, epoch: u64) {
+        let history = self.changing.lock();
         if self.epoch() == epoch {
-            self.forget(End { message: 0, is_of_key: false });
+            self.end(history, End { message: 0, is_of_key: false });
         }
     }
 
     fn forget(&self, end: End) {
-        let mut history = self.changing.lock();
+        self.end(self.changing.lock(), end);
+    }
+
+    fn end(&self, mut history: MutexGuard<'_, History>, end: End) {
         self.number.store(0, Ordering::Release);
         self.is_made.store(false, Ordering::Relaxed);
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use libtest_mimic::Failed;
 use crate::GroupRow;
 use crate::load::Load;
 use crate::support::cluster::Cluster;
-use crate::support::{PATIENCE, Server, block_on, ensure_eq, open};
+use crate::support::{PATIENCE, Server, begin, block_on, ensure_eq, on_one_thread, open};
 
 pub(crate) const TESTS: &[GroupRow] = &[
     ("cluster::slots_move_and_a_primary_dies_under_load", |program| under_load(program, 0)),
@@ -20,6 +21,7 @@ pub(crate) const TESTS: &[GroupRow] = &[
     ("cluster::listings_while_slots_move_and_a_primary_dies", listings),
     ("cluster::drops_are_one_step", drops),
     ("cluster::drops_beside_writers_and_drops", drops_beside),
+    ("cluster::a_note_that_moves_looks_like_a_drop", note_moves),
     ("cluster::entries_of_other_clients_are_taken_up", taken_up),
     ("cluster::watchers_guards_and_scripts_outlive_a_primary", outlive),
     ("cluster::reads_from_replicas", replicas),
@@ -229,6 +231,38 @@ fn drops_beside(program: &Path) -> Result<(), Failed> {
                 return Err(wrong.into());
             }
         }
+        Ok(())
+    })
+}
+
+/// A write behind the message that its group's note is gone, which went ahead to another node; then a drop, there. The
+/// write came first, and must not be sent again.
+fn note_moves(program: &Path) -> Result<(), Failed> {
+    let cluster = Cluster::start(program, &[])?;
+    on_one_thread(async {
+        let bucket = store(&cluster, "")?.open_bucket("b").await?;
+        bucket.set("k", "old").await?;
+        // So that the generation is known where it is written to.
+        bucket.set("k", "older").await?;
+        let slot: u16 = cluster.control(0)?.ask(&["CLUSTER", "KEYSLOT", "k"])?;
+        let group = format!("{:02x}", slot & 0xFF);
+        let slot = self::slot(&cluster, &group)?;
+        let from = cluster.primary_of(slot)?;
+        let to = cluster.primaries()?.into_iter().find(|node| *node != from).ok_or("another primary")?;
+        let mut at_source = cluster.control(from)?;
+        let mut set = pin!(bucket.set("k", "early"));
+        begin(set.as_mut()).await?;
+        cluster.begin_to_move(from, to, slot, &format!("kv:g:{{b:{group}}}"))?;
+        while at_source.ask::<String>(&["GET", &format!("kv:e:{{b:{group}}}:0:k")])? != "early" {
+            tokio::task::yield_now().await;
+        }
+        cluster.move_slots(from, to, slot..slot + 1)?;
+        let theirs = store(&cluster, "")?;
+        let drops = std::thread::spawn(move || block_on(theirs.drop_bucket("b")));
+        drops.join().expect("the thread that drops ends")?;
+        let error = set.await.unwrap_err();
+        ensure_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, kv_core::Effect::Unknown));
+        ensure_eq!(bucket.get("k").await?, None);
         Ok(())
     })
 }

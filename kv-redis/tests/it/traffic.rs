@@ -1,16 +1,14 @@
 //! What goes over the connections, and other clients beside ours.
 
 use std::collections::BTreeSet;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::pin::pin;
 use std::time::Instant;
 
 use libtest_mimic::Failed;
 use redis::Commands;
 
 use crate::Row;
-use crate::support::{PATIENCE, Server, block_on, ensure_eq, store};
+use crate::support::{PATIENCE, Server, begin, block_on, ensure_eq, on_one_thread, store};
 
 pub(crate) const TESTS: &[Row] = &[
     (&[], "traffic::get_and_overwriting_set_are_one_command", commands),
@@ -175,23 +173,11 @@ fn after_drops(server: &mut Server) -> Result<(), Failed> {
 /// More entries than one step of a sweep removes.
 const MANY: usize = 1_000;
 
-/// Runs it on this thread, where nothing else runs while it blocks.
-fn on_one_thread(test: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(test)
-}
-
 /// Drops the bucket by another client.
 fn dropped_aside(server: &Server, prefix: &'static str) -> Result<(), Failed> {
     let theirs = store(server, prefix);
     let drops = std::thread::spawn(move || block_on(async { Ok(theirs.drop_bucket("b").await?) }));
     drops.join().expect("the thread that drops ends")
-}
-
-/// Polls once, which hands the call to the connection.
-async fn begin<T>(mut call: Pin<&mut impl Future<Output = T>>) -> Result<(), Failed> {
-    let is_pending = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await;
-    ensure_eq!(is_pending, true);
-    Ok(())
 }
 
 /// A write that reaches the server after a drop of which we have not heard. In the dropped generation it finds an entry to

@@ -149,19 +149,14 @@ impl Cluster {
         let mut others = others.map(|node| self.control(node)).collect::<io::Result<Vec<_>>>()?;
         let (from, to) = (&self.nodes[from], &self.nodes[to]);
         for slot in slots {
+            open_slot((&mut source, from), (&mut target, to), slot)?;
             let slot = slot.to_string();
-            target.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from.id])?;
-            source.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to.id])?;
             loop {
                 let mut keys: Vec<String> = source.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, BATCH])?;
                 // One by one, and indices and generations before entries: clients meet every mixture.
                 keys.sort_unstable_by_key(|key| key.contains(":e:"));
                 let Some(key) = keys.first() else { break };
-                let port = to.port().to_string();
-                let mut command = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000"];
-                command.extend(self.password.iter().flat_map(|password| ["AUTH", password]));
-                command.extend(["KEYS", key]);
-                source.ask::<()>(&command)?;
+                self.move_key(&mut source, to, key)?;
             }
             // The new owner first, so that at no time nobody owns it.
             for control in [&mut target, &mut source].into_iter().chain(&mut others) {
@@ -169,6 +164,22 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// Begins to move a slot, with one of its keys; [`move_slots`](Self::move_slots) ends it.
+    pub(crate) fn begin_to_move(&self, from: usize, to: usize, slot: u16, key: &str) -> io::Result<()> {
+        let (mut source, mut target) = (self.control(from)?, self.control(to)?);
+        let (from, to) = (&self.nodes[from], &self.nodes[to]);
+        open_slot((&mut source, from), (&mut target, to), slot)?;
+        self.move_key(&mut source, to, key)
+    }
+
+    fn move_key(&self, source: &mut Control, to: &Node, key: &str) -> io::Result<()> {
+        let port = to.port().to_string();
+        let mut command = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000"];
+        command.extend(self.password.iter().flat_map(|password| ["AUTH", password]));
+        command.extend(["KEYS", key]);
+        source.ask::<()>(&command)
     }
 
     /// Waits until it is so; errors meanwhile count as not yet.
@@ -225,6 +236,12 @@ impl Node {
     pub(crate) fn runs(&self) -> bool {
         self.process.is_running() && !self.is_paused
     }
+}
+
+fn open_slot((source, from): (&mut Control, &Node), (target, to): (&mut Control, &Node), slot: u16) -> io::Result<()> {
+    let slot = slot.to_string();
+    target.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from.id])?;
+    source.ask::<()>(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to.id])
 }
 
 /// Reads the line of `CLUSTER NODES` in which a node tells of itself:

@@ -10,14 +10,17 @@ pub(crate) mod smoke;
 pub(crate) mod tls;
 pub(crate) mod valkey;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::task::Poll;
 
 use kv_core::Store;
 use kv_redis::{Address, Config, Provider};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 pub(crate) use process::{PATIENCE, redis_server};
 
 use process::Process;
@@ -115,6 +118,18 @@ pub(crate) fn store_with(server: &Server, namespace: &str, change: impl FnOnce(&
 /// A store at a URL of its own.
 pub(crate) fn open(url: &str) -> kv_core::Result<Store> {
     Ok(Store::new(Provider::new(Config::from_url(&url.parse()?)?)?))
+}
+
+/// Runs it on this thread, where nothing else runs while it blocks.
+pub(crate) fn on_one_thread(test: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(test)
+}
+
+/// Polls once, which hands the call to the connection.
+pub(crate) async fn begin<T>(mut call: Pin<&mut impl Future<Output = T>>) -> Result<(), Failed> {
+    let is_pending = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await;
+    ensure_eq!(is_pending, true);
+    Ok(())
 }
 
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
