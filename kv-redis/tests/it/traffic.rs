@@ -17,6 +17,8 @@ pub(crate) const TESTS: &[Row] = &[
     (&[], "traffic::drops_beside_writers", drops),
     (&[], "traffic::what_is_written_after_a_drop_is_there", after_drops),
     (&[], "traffic::a_late_write_meets_what_lives", late),
+    (&[], "traffic::a_late_write_beside_a_server_that_forgets", late_and_forgetful),
+    (&[], "traffic::a_write_behind_a_flush_elsewhere", behind_a_flush),
     (&[], "traffic::a_write_before_a_drop_is_not_repeated", early),
     (&[], "traffic::what_was_read_after_a_drop_is_not_of_before", reads_after_drops),
     (&[], "traffic::buckets_with_expired_entries_are_listed_once", expired),
@@ -196,6 +198,57 @@ fn late(server: &mut Server) -> Result<(), Failed> {
             ensure_eq!(bucket.get("k").await?.as_deref(), Some(format!("late {round}").as_bytes()));
             ensure_eq!(bucket.keys("", None, 10).await?.keys, ["k"]);
         }
+        Ok(())
+    })
+}
+
+/// The same on a connection whose server has told of a change that was none: then the generation is read beside each write.
+fn late_and_forgetful(server: &mut Server) -> Result<(), Failed> {
+    on_one_thread(async {
+        let bucket = store(server, "l").open_bucket("b").await?;
+        let mut other = server.client()?;
+        let () = other.set("l:g:b", "7")?;
+        bucket.set("k", "old").await?;
+        let () = other.set("l:g:b", "7")?;
+        bucket.set("k", "older").await?;
+        let () = redis::cmd("CONFIG").arg("RESETSTAT").query(&mut other)?;
+        for n in 0..10 {
+            bucket.set("k", format!("{n}")).await?;
+        }
+        ensure_eq!(calls(server)?, "get 10, set 10");
+        for round in 7..17 {
+            bucket.set("k", "old").await?;
+            let mut set = pin!(bucket.set("k", format!("late {round}")));
+            begin(set.as_mut()).await?;
+            dropped_aside(server, "l")?;
+            let () = other.set(format!("l:e:b:{round}:k"), "made again")?;
+            set.await?;
+            ensure_eq!(bucket.get("k").await?.as_deref(), Some(format!("late {round}").as_bytes()));
+            ensure_eq!(bucket.keys("", None, 10).await?.keys, ["k"]);
+        }
+        Ok(())
+    })
+}
+
+/// A write behind the message that some database was flushed, and a drop: nobody can tell which came first.
+fn behind_a_flush(server: &mut Server) -> Result<(), Failed> {
+    on_one_thread(async {
+        let bucket = store(server, "l").open_bucket("b").await?;
+        bucket.set("k", "old").await?;
+        bucket.set("k", "older").await?;
+        let mut other = server.client()?;
+        let mut set = pin!(bucket.set("k", "early"));
+        begin(set.as_mut()).await?;
+        let mut elsewhere = server.client()?;
+        let () = redis::cmd("SELECT").arg(1).query(&mut elsewhere)?;
+        let () = redis::cmd("FLUSHDB").query(&mut elsewhere)?;
+        while other.get::<_, String>("l:e:b:0:k")? != "early" {
+            tokio::task::yield_now().await;
+        }
+        dropped_aside(server, "l")?;
+        let error = set.await.unwrap_err();
+        ensure_eq!((error.kind(), error.effect()), (kv_core::ErrorKind::Unavailable, kv_core::Effect::Unknown));
+        ensure_eq!(bucket.get("k").await?, None);
         Ok(())
     })
 }
