@@ -46,6 +46,10 @@ impl Provider for Nothing {
     fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
         None
     }
+
+    fn checkpoint(&self) -> Option<&dyn kv_core::Checkpoint> {
+        None
+    }
 }
 
 /// A provider whose buckets open and have nothing else.
@@ -80,6 +84,10 @@ impl Provider for Hollow {
     }
 
     fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
+        None
+    }
+
+    fn checkpoint(&self) -> Option<&dyn kv_core::Checkpoint> {
         None
     }
 }

@@ -58,7 +58,7 @@ pub use error::{Effect, Error, ErrorKind, Result};
 pub use flight::{GetOrSet, Vacancy};
 pub use limits::{DEFAULT_PAGE_KEYS, Limits, MAX_TTL, MIN_TTL, PAGE_BYTES};
 pub use options::Options;
-pub use provider::{Provider, ProviderBucket, Reindex};
+pub use provider::{Checkpoint, Provider, ProviderBucket, Reindex};
 pub use read_write::ReadWrite;
 pub use store::Store;
 pub use url::StoreUrl;

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -64,6 +65,9 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Listing what other clients of the backend made, where the provider keeps an index of its own for listings.
     fn reindex(&self) -> Option<&dyn Reindex>;
+
+    /// Copying the store while it is in use, where the engine can.
+    fn checkpoint(&self) -> Option<&dyn Checkpoint>;
 }
 
 /// Taking up entries that other clients of the backend made without telling the provider's index.
@@ -77,6 +81,22 @@ pub trait Reindex: Send + Sync {
     ///
     /// What the backend has. What was taken up before stays listed; the call may be made again.
     async fn reindex(&self, bucket: &str) -> Result<u64>;
+}
+
+/// Copying a store while it is in use.
+#[async_trait]
+pub trait Checkpoint: Send + Sync {
+    /// Makes `folder` a copy of the store: one state that it had while this call ran, every write in it that was
+    /// acknowledged before, and no part of a batch. The copy is a store like any other.
+    ///
+    /// Stalls no other caller. Cost: what the engine shares between the two by hard links costs nothing, so a copy on
+    /// the same file system is cheap; else as many bytes as the store has.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is something at `folder` already, or no folder
+    /// to make it in; what the engine has. A call that fails leaves nothing at `folder`.
+    async fn checkpoint(&self, folder: &Path) -> Result<()>;
 }
 
 /// One bucket, as a provider hands it out.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -106,6 +107,23 @@ impl Store {
             Some(index) => index.reindex(bucket).await,
             None => {
                 let text = "this provider lists its entries without an index, so there is nothing to take up";
+                Err(Error::new(ErrorKind::Unsupported, Effect::None, text))
+            }
+        }
+    }
+
+    /// Makes `folder` a copy of the store, which stays in use meanwhile; the copy is a store like any other.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the engine can't copy itself while it runs;
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is something at `folder` already, and what the
+    /// engine has.
+    pub async fn checkpoint(&self, folder: impl AsRef<Path>) -> Result<()> {
+        match self.0.provider.checkpoint() {
+            Some(engine) => engine.checkpoint(folder.as_ref()).await,
+            None => {
+                let text = format!("{} can't be copied while it runs; export it instead", self.declared().engine);
                 Err(Error::new(ErrorKind::Unsupported, Effect::None, text))
             }
         }

@@ -95,6 +95,10 @@ impl kv_core::Provider for Provider {
     fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
         None
     }
+
+    fn checkpoint(&self) -> Option<&dyn kv_core::Checkpoint> {
+        None
+    }
 }
 
 impl fmt::Debug for Provider {

@@ -108,6 +108,10 @@ impl kv_core::Provider for Provider {
     fn reindex(&self) -> Option<&dyn Reindex> {
         Some(self)
     }
+
+    fn checkpoint(&self) -> Option<&dyn kv_core::Checkpoint> {
+        None
+    }
 }
 
 #[async_trait]

@@ -55,6 +55,10 @@ impl Provider for Mutated {
     fn reindex(&self) -> Option<&dyn kv_core::Reindex> {
         self.below.reindex()
     }
+
+    fn checkpoint(&self) -> Option<&dyn kv_core::Checkpoint> {
+        self.below.checkpoint()
+    }
 }
 
 struct MutatedBucket {
