@@ -1,5 +1,7 @@
 //! The records: keys and values, the same for both sides.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::client::{Client, Result};
@@ -32,8 +34,14 @@ impl Data {
     /// Makes `records` keys, and values of `value_bytes` bytes.
     #[must_use]
     pub fn new(records: usize, value_bytes: usize) -> Self {
+        Self::sample(records, records, value_bytes)
+    }
+
+    /// The same, for `records` keys that lie evenly among those of `all` records.
+    #[must_use]
+    pub(crate) fn sample(all: usize, records: usize, value_bytes: usize) -> Self {
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
-        let mut keys: Vec<String> = (0..records).map(|n| format!("record:{n:09}")).collect();
+        let mut keys: Vec<String> = (0..records).map(|n| key(n * all / records)).collect();
         for at in (1..keys.len()).rev() {
             keys.swap(at, (random.next() % (at as u64 + 1)) as usize);
         }
@@ -48,6 +56,11 @@ impl Data {
     #[must_use]
     pub(crate) fn value_bytes(&self) -> usize {
         self.value_bytes
+    }
+
+    /// How many keys there are.
+    pub(crate) fn records(&self) -> usize {
+        self.keys.len()
     }
 
     /// The keys that belong to one of `callers` alone. Callers never meet on a key, so none writes what another
@@ -76,6 +89,27 @@ impl Data {
         }
         Ok(())
     }
+
+    /// Writes the records of these numbers, one after another, whether they are in the sample or not.
+    pub(crate) async fn write<C: Client>(&self, client: &mut C, records: Range<usize>) -> Result {
+        for from in records.clone().step_by(FILL_BATCH) {
+            let keys: Vec<String> = (from..records.end.min(from + FILL_BATCH)).map(key).collect();
+            let values = (from..).map(|n| self.value(n).clone());
+            client.set_many(keys.iter().map(String::as_str).zip(values).collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that do not compress, the same in every run.
+pub(crate) fn random_bytes(count: usize) -> Bytes {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    (0..count).map(|_| random.next() as u8).collect()
+}
+
+/// The key of the `n`th record.
+pub(crate) fn key(n: usize) -> String {
+    format!("record:{n:09}")
 }
 
 /// xorshift: the same records in every run.

@@ -1,13 +1,16 @@
 //! The list of engines: the only place that knows which are compiled in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kv::{Durability, Store};
 use tempfile::TempDir;
 
+use crate::blocking::Blocking;
 use crate::client::{Raw, Result};
 use crate::further::Further;
 use crate::raw::RawMemory;
+#[cfg(feature = "rocksdb")]
+use crate::raw::RawRocksDb;
 #[cfg(feature = "sled")]
 use crate::raw::RawSled;
 #[cfg(feature = "redis")]
@@ -36,8 +39,11 @@ pub trait Engine {
     const NAME: &'static str;
     /// Its classes. All workloads run in the first one, those that write in each.
     const CLASSES: &'static [Class];
-    /// What is promised of it beside the ratios to the raw driver.
-    const FURTHER: &'static [Further] = &[];
+
+    /// What is promised of a class beside the ratios to the raw driver.
+    fn further(_: Class) -> &'static [Further] {
+        &[]
+    }
 
     /// Why this machine can't run the engine; none where it can.
     fn lacking() -> Option<&'static str> {
@@ -56,6 +62,16 @@ pub trait Engine {
     /// What the system has.
     fn place(dir: &Path) -> Result<Self::Place>;
 
+    /// The situations in which its calls would block, and are watched.
+    fn blocks(_: Class) -> &'static [Blocking] {
+        &[]
+    }
+
+    /// The folder of our store there, where it is one of files.
+    fn folder(_: &Self::Place) -> Option<PathBuf> {
+        None
+    }
+
     /// The URL under which our provider opens its store there.
     fn url(place: &Self::Place, class: Class) -> String;
 
@@ -66,14 +82,33 @@ pub trait Engine {
     /// What the driver has.
     fn open_raw(place: &Self::Place, class: Class) -> impl Future<Output = Result<Self::Raw>>;
 
+    /// The same, with a cache of so many MiB instead of the engine's usual one, where it has any.
+    ///
+    /// # Errors
+    ///
+    /// What the driver has.
+    fn open_raw_cached(
+        place: &Self::Place,
+        class: Class,
+        _mebibytes: usize,
+    ) -> impl Future<Output = Result<Self::Raw>> {
+        Self::open_raw(place, class)
+    }
+
     /// Opens our store there, with further options such as `io=inline`.
     fn open(place: &Self::Place, class: Class, with: &[String]) -> impl Future<Output = Result<Store>> {
+        let url = Self::url_with(place, class, with);
+        async move { Ok(kv::open(&url).await?) }
+    }
+
+    /// The URL with further options.
+    fn url_with(place: &Self::Place, class: Class, with: &[String]) -> String {
         let mut url = Self::url(place, class);
         for option in with {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(option);
         }
-        async move { Ok(kv::open(&url).await?) }
+        url
     }
 }
 
@@ -96,14 +131,36 @@ pub fn for_each(visitor: &mut impl Visitor) -> Result {
     visitor.visit::<Memory>()?;
     #[cfg(feature = "sled")]
     visitor.visit::<Sled>()?;
+    #[cfg(feature = "rocksdb")]
+    visitor.visit::<RocksDb>()?;
     #[cfg(feature = "redis")]
     visitor.visit::<Redis>()?;
     Ok(())
 }
 
+/// Our store in an engine's folder.
+#[cfg(any(feature = "rocksdb", feature = "sled"))]
+const OURS: &str = "ours";
+
 /// A new folder.
 pub(crate) fn folder(dir: &Path) -> Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("stores-").tempdir_in(dir)?)
+}
+
+/// The classes of an engine that keeps its stores in folders.
+#[cfg(any(feature = "rocksdb", feature = "sled"))]
+const CLASSES_IN_FOLDER: &[Class] = &[
+    Class { name: "relaxed", durability: Durability::Volatile },
+    Class { name: "process", durability: Durability::Process },
+    Class { name: "power", durability: Durability::Power },
+];
+
+/// The URL of our store in such a folder.
+#[cfg(any(feature = "rocksdb", feature = "sled"))]
+fn url_in_folder(engine: &str, place: &TempDir, class: Class) -> String {
+    // What a URL would take for something else.
+    let path = place.path().join(OURS).display().to_string().replace('%', "%25").replace('?', "%3F");
+    format!("{engine}:{path}?durability={}", class.name)
 }
 
 /// kv-memory beside an ordered map under a lock.
@@ -137,24 +194,75 @@ impl Engine for Sled {
     type Raw = RawSled;
     type Place = TempDir;
     const NAME: &'static str = "sled";
-    const CLASSES: &'static [Class] = &[
-        Class { name: "relaxed", durability: Durability::Volatile },
-        Class { name: "process", durability: Durability::Process },
-        Class { name: "power", durability: Durability::Power },
-    ];
+    const CLASSES: &'static [Class] = CLASSES_IN_FOLDER;
 
     fn place(dir: &Path) -> Result<TempDir> {
         folder(dir)
     }
 
+    fn folder(place: &TempDir) -> Option<PathBuf> {
+        Some(place.path().join(OURS))
+    }
+
     fn url(place: &TempDir, class: Class) -> String {
-        // What a URL would take for something else.
-        let path = place.path().join("ours").display().to_string().replace('%', "%25").replace('?', "%3F");
-        format!("sled:{path}?durability={}", class.name)
+        url_in_folder(Self::NAME, place, class)
     }
 
     async fn open_raw(place: &TempDir, class: Class) -> Result<RawSled> {
         RawSled::open(&place.path().join("raw"), class.durability)
+    }
+}
+
+/// kv-rocksdb beside RocksDB.
+#[cfg(feature = "rocksdb")]
+struct RocksDb;
+
+#[cfg(feature = "rocksdb")]
+impl Engine for RocksDb {
+    type Raw = RawRocksDb;
+    type Place = TempDir;
+    const NAME: &'static str = "rocksdb";
+    const CLASSES: &'static [Class] = CLASSES_IN_FOLDER;
+
+    fn further(class: Class) -> &'static [Further] {
+        match class.durability {
+            Durability::Volatile => &[
+                Further::GetFlushed,
+                Further::GetFlushedBusy,
+                Further::GetManyFlushed,
+                Further::Growth,
+                Further::GrowthCached,
+            ],
+            Durability::Process => &[],
+            Durability::Power => &[Further::AgainstPool],
+        }
+    }
+
+    fn blocks(class: Class) -> &'static [Blocking] {
+        match class.durability {
+            Durability::Volatile => &[Blocking::ColdReads, Blocking::Stalls],
+            _ => &[],
+        }
+    }
+
+    fn place(dir: &Path) -> Result<TempDir> {
+        folder(dir)
+    }
+
+    fn folder(place: &TempDir) -> Option<PathBuf> {
+        Some(place.path().join(OURS))
+    }
+
+    fn url(place: &TempDir, class: Class) -> String {
+        url_in_folder(Self::NAME, place, class)
+    }
+
+    async fn open_raw(place: &TempDir, class: Class) -> Result<RawRocksDb> {
+        Self::open_raw_cached(place, class, RawRocksDb::CACHE_MB).await
+    }
+
+    async fn open_raw_cached(place: &TempDir, class: Class, mebibytes: usize) -> Result<RawRocksDb> {
+        RawRocksDb::open(&place.path().join("raw"), class.durability, mebibytes)
     }
 }
 
@@ -168,8 +276,10 @@ impl Engine for Redis {
     type Place = Server;
     const NAME: &'static str = "redis";
     const CLASSES: &'static [Class] = &[Class { name: "volatile", durability: Durability::Volatile }];
-    const FURTHER: &'static [Further] =
-        &[Further::ManyAgainstSingle, Further::SmallBesideLarge, Further::PageAmongOthers];
+
+    fn further(_: Class) -> &'static [Further] {
+        &[Further::ManyAgainstSingle, Further::SmallBesideLarge, Further::PageAmongOthers]
+    }
 
     fn lacking() -> Option<&'static str> {
         Server::lacking()

@@ -19,6 +19,10 @@ fn run(options: &Options) -> kv_bench::Result {
     if options.list {
         return Suite::list(options);
     }
+    if let Some(url) = &options.reopen {
+        println!("{}", serde_json::to_string(&kv_bench::reopen(url)?)?);
+        return Ok(());
+    }
     let report = Suite::measure(options)?;
     report.write(options)?;
     println!("{}", report.markdown());

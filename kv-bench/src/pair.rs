@@ -12,6 +12,7 @@ use crate::client::{Client, Result};
 use crate::data::Data;
 use crate::engines::{Class, Engine};
 use crate::latency::{Latency, timed};
+use crate::suite::Options;
 use crate::workload::{Task, Workload};
 
 /// What one row of the report compares.
@@ -186,6 +187,42 @@ impl<E: Engine> Sides<E> {
             let store = E::open(&place, cell.class, with).await?;
             let mut bucket = store.open_bucket("bench").await?;
             data.fill(&mut bucket, fill).await?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((raw, store, bucket))
+        })?;
+        Ok(Self {
+            ours: Side::new(bucket, data, cell.workload, cell.callers),
+            raw: Side::new(raw, data, cell.workload, cell.raw_callers),
+            store,
+            place,
+        })
+    }
+
+    /// Closes both stores and opens them again, with a cache of so many MiB if not the usual one: what was written is in
+    /// the engine's files then, where it has any.
+    ///
+    /// # Errors
+    ///
+    /// What the stores have.
+    pub(crate) fn reopened(
+        self,
+        runtime: &Runtime,
+        options: &Options,
+        data: &Arc<Data>,
+        cell: &Cell,
+        cache_mb: Option<usize>,
+    ) -> Result<Self> {
+        let Self { ours, raw, store, place } = self;
+        let (raw, store, bucket) = runtime.block_on(async {
+            drop((ours, raw));
+            store.close().await?;
+            let (raw, store) = match cache_mb {
+                None => (E::open_raw(&place, cell.class).await?, E::open(&place, cell.class, &options.with).await?),
+                Some(mebibytes) => (
+                    E::open_raw_cached(&place, cell.class, mebibytes).await?,
+                    E::open(&place, cell.class, &options.with_own(&[&format!("cache_mb={mebibytes}")])).await?,
+                ),
+            };
+            let bucket = store.open_bucket("bench").await?;
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>((raw, store, bucket))
         })?;
         Ok(Self {

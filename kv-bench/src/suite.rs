@@ -8,6 +8,7 @@ use clap::Parser;
 use tokio::runtime::Runtime;
 
 use crate::allocs::{Allocs, Counts};
+use crate::blocking::Blocking;
 use crate::client::Result;
 use crate::data::Data;
 use crate::engines::{BUSY, Class, Engine, Visitor, for_each};
@@ -36,6 +37,9 @@ pub struct Options {
     /// Prints the names of what would be measured.
     #[arg(long)]
     pub list: bool,
+    /// Opens this store with all its buckets, and says what that cost: for the process that measures many buckets.
+    #[arg(long, value_name = "URL", hide = true)]
+    pub reopen: Option<String>,
     /// Pairs of rounds for each row, rounded up to as many for each of its stores.
     #[arg(long, default_value_t = 21)]
     pub rounds: usize,
@@ -87,6 +91,19 @@ impl Options {
     fn wants(&self, engine: &str, name: &str) -> bool {
         (self.engine.is_empty() || self.engine.iter().any(|wanted| wanted == engine))
             && (self.filter.is_empty() || self.filter.iter().any(|text| name.contains(text)))
+    }
+
+    /// Whether a filter has the last part of the name in it, whole.
+    fn names(&self, engine: &str, name: &str) -> bool {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        self.wants(engine, name) && self.filter.iter().any(|text| text.contains(last))
+    }
+
+    /// The options of our stores' URLs, with these instead of others of the same name.
+    pub(crate) fn with_own(&self, own: &[&str]) -> Vec<String> {
+        let name = |option: &str| option.split('=').next().map(str::to_owned);
+        let kept = self.with.iter().filter(|option| own.iter().all(|own| name(own) != name(option)));
+        kept.cloned().chain(own.iter().map(|own| (*own).to_owned())).collect()
     }
 
     pub(crate) fn dir(&self) -> &PathBuf {
@@ -216,6 +233,12 @@ impl<'a> Suite<'a> {
             Probe::Polls => report.polls.push(poll::probe::<E>(&self.runtime, self.options, class, &self.data)?),
             Probe::Listing => report.listings.push(scale::listing::<E>(&self.runtime, self.options, class)?),
             Probe::Buckets => report.buckets.push(scale::buckets::<E>(&self.runtime, self.options, class)?),
+            Probe::Blocking(blocking) => {
+                for blocked in blocking.probe::<E>(&self.runtime, self.options, class)? {
+                    eprintln!("{blocked}");
+                    report.blocked.push(blocked);
+                }
+            }
             Probe::Further(further) => {
                 let promised = further.measure::<E>(&self.runtime, self.options, class, &self.data)?;
                 eprintln!("{promised}");
@@ -229,7 +252,12 @@ impl<'a> Suite<'a> {
 impl Visitor for Suite<'_> {
     fn visit<E: Engine>(&mut self) -> Result {
         let mut jobs = jobs::<E>();
-        jobs.retain(|(name, _)| self.options.wants(E::NAME, name));
+        jobs.retain(|(name, job)| match job {
+            Job::Probe(_, probe) if probe.is_long() && !matches!(self.work, Work::List) => {
+                self.options.names(E::NAME, name)
+            }
+            _ => self.options.wants(E::NAME, name),
+        });
         if let Some(why) = E::lacking()
             && !jobs.is_empty()
         {
@@ -262,7 +290,15 @@ enum Probe {
     Polls,
     Listing,
     Buckets,
+    Blocking(Blocking),
     Further(Further),
+}
+
+impl Probe {
+    /// Whether it takes minutes, and so is only done where a filter names it.
+    fn is_long(self) -> bool {
+        matches!(self, Self::Further(further) if further.is_long())
+    }
 }
 
 /// All that there is to do with an engine, by names for filters.
@@ -277,9 +313,12 @@ fn jobs<E: Engine>() -> Vec<(String, Job)> {
         if at == 0 {
             probe("listing", Probe::Listing);
             probe("buckets", Probe::Buckets);
-            for further in E::FURTHER {
-                probe(further.name(), Probe::Further(*further));
-            }
+        }
+        for blocking in E::blocks(class) {
+            probe(blocking.name(), Probe::Blocking(*blocking));
+        }
+        for further in E::further(class) {
+            probe(further.name(), Probe::Further(*further));
         }
     }
     jobs

@@ -118,6 +118,19 @@ Examples:
   kv reindex people")]
     Reindex(Reindex),
 
+    /// Copy the whole store into a new folder, where the engine can do so while it runs
+    #[command(after_help = "\
+The copy is one state of the store, with everything that was acknowledged before and no half batch. It is a store like
+any other. Beside the store, on the same file system, the two share most files, so that the copy is quick and small.
+
+A store in a folder is open in one process at a time: a program that has it open makes copies itself, with
+Store::checkpoint. What can't be copied so is written out, bucket by bucket, with export.
+
+Examples:
+  kv --store rocksdb:./data backup ./copy
+  kv --store rocksdb:./copy info")]
+    Backup(Backup),
+
     /// Add to a counter and show its new value
     #[command(after_help = "\
 An absent key counts as 0. A counter is plain decimal text, so that set and get work on it.
@@ -270,6 +283,12 @@ pub(crate) struct DropBucket {
 pub(crate) struct Reindex {
     /// The bucket's name
     pub(crate) bucket: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The folder to make; there must be nothing yet
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]

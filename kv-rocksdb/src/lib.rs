@@ -1,1 +1,31 @@
-//! RocksDB.
+#![doc = include_str!("../README.md")]
+
+mod atomic;
+mod batch;
+mod bucket;
+mod cache;
+mod checkpoint;
+mod committer;
+mod config;
+mod engine;
+mod entry;
+mod error;
+mod info;
+mod io;
+mod layout;
+mod list;
+mod many;
+mod marker;
+mod open;
+mod options;
+mod provider;
+mod record;
+mod registry;
+mod store;
+mod sweeper;
+mod tally;
+mod watch;
+
+pub use config::{Compression, Config};
+pub use io::IoPolicy;
+pub use provider::{Provider, declared, open_url};

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::local::{Version, counter};
+use kv_core::local::{Version, counter, now};
 use kv_core::{Atomic, Guard, GuardSwap, IncomingValue, Result, Swap};
 
 use crate::entry::{Content, Entry, Seen, is_cut, seen};
 use crate::error::Fault;
-use crate::record::{Record, now};
+use crate::record::Record;
 use crate::store::Bucket;
 
 #[async_trait]

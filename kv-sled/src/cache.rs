@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use kv_core::local::now;
 use kv_core::{Cache, Fill, Result, Ttl};
 
 use crate::entry::lookup;
-use crate::record::now;
 use crate::store::Bucket;
 
 #[async_trait]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kv_core::local::{Hub, KeyLocks};
+use kv_core::local::{Bell, Hub, KeyLocks};
 use kv_core::{Effect, Error, ErrorKind, Result};
 
 use crate::config::Config;
@@ -23,7 +23,7 @@ use crate::overflow::Overflows;
 use crate::registry::{self, Registry};
 use crate::space::Space;
 use crate::store::Inner;
-use crate::sweeper::{self, Bell, TIDY};
+use crate::sweeper::{self, TIDY};
 use crate::torn::Torn;
 
 /// The key in `meta` of the layout's version.

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kv_core::local::Bell;
 use parking_lot::Mutex;
 
 use crate::engine::{Trees, settle};
 use crate::error::Fault;
 use crate::layout::{CHUNK_BYTES, EntryKey, Part, chunk_id, chunk_key, part_range};
 use crate::record::{Head, Overflow};
-use crate::sweeper::Bell;
 
 /// Pieces of all entries: who reads which, and which are to be removed.
 pub(crate) struct Overflows {

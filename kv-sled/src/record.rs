@@ -4,6 +4,7 @@
 //! is small.
 
 use bytes::{Buf, Bytes};
+use kv_core::local::now;
 use sled::IVec;
 
 use crate::error::Fault;
@@ -177,12 +178,6 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, left) = rest.split_first_chunk::<N>()?;
     *rest = left;
     Some(*taken)
-}
-
-/// Milliseconds of the machine's wall clock (TTL-1).
-pub(crate) fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

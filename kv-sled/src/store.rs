@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kv_core::Result;
-use kv_core::local::{Hub, KeyLocks};
+use kv_core::local::{Bell, Hub, KeyLocks};
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
@@ -21,7 +21,6 @@ use crate::overflow::{Overflows, Pin, Reading, Writing};
 use crate::record::Record;
 use crate::registry::{BucketState, Registry};
 use crate::space::Space;
-use crate::sweeper::Bell;
 use crate::torn::Torn;
 
 /// How long a step of longer work takes before it lets others run: well under the 1 ms that a poll may last

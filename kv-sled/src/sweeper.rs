@@ -2,22 +2,18 @@
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use kv_core::local::{Bell, now};
 use kv_core::{Event, Result};
-use parking_lot::{Condvar, Mutex};
 
 use crate::engine::{Trees, settle};
 use crate::error::Fault;
 use crate::layout::{Part, bucket_range, chunk_id, chunk_key, deadline_key, split_deadline, split_id};
 use crate::list::key_of;
 use crate::overflow;
-use crate::record::{Record, now};
+use crate::record::Record;
 use crate::registry::{read_id, stored_id};
 use crate::store::Inner;
-
-/// The longest sleep: the wall clock may be set, and expired entries must be gone within 60 s (TTL-2).
-const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 
 /// Entries that one step of the work goes through, so that closing never waits long.
 const STEP_ENTRIES: usize = 256;
@@ -27,65 +23,6 @@ const STEP_LARGE: usize = 16;
 
 /// The key in `meta` that says that no pieces are without a record. It is taken away while the store is open.
 pub(crate) const TIDY: &[u8] = b"tidy";
-
-/// Wakes the sweeper.
-#[derive(Default)]
-pub(crate) struct Bell {
-    state: Mutex<State>,
-    rung: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    stopped: bool,
-    /// There is work besides deadlines.
-    rung: bool,
-    /// The earliest deadline known, in milliseconds since 1970.
-    next: Option<u64>,
-}
-
-impl Bell {
-    /// Tells of work to be done soon.
-    pub(crate) fn ring(&self) {
-        let mut state = self.state.lock();
-        state.rung = true;
-        self.rung.notify_one();
-    }
-
-    /// Tells of a deadline.
-    pub(crate) fn at(&self, deadline: u64) {
-        let mut state = self.state.lock();
-        if state.next.is_none_or(|next| deadline < next) {
-            state.next = Some(deadline);
-            self.rung.notify_one();
-        }
-    }
-
-    /// Ends the thread.
-    pub(crate) fn stop(&self) {
-        self.state.lock().stopped = true;
-        self.rung.notify_one();
-    }
-
-    /// Waits for work; false once the store has ended.
-    fn wait(&self) -> bool {
-        let mut state = self.state.lock();
-        loop {
-            if state.stopped {
-                return false;
-            }
-            let now = now();
-            if state.rung || state.next.is_some_and(|next| next <= now) {
-                state.rung = false;
-                // The deadlines told from now on count; the sweep finds those of before.
-                state.next = None;
-                return true;
-            }
-            let sleep = state.next.map_or(LONGEST_SLEEP, |next| Duration::from_millis(next - now));
-            self.rung.wait_for(&mut state, sleep.min(LONGEST_SLEEP));
-        }
-    }
-}
 
 /// The thread's own notes.
 struct Sweep {

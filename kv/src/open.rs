@@ -49,6 +49,8 @@ pub fn check(url: &str) -> Result<()> {
         "memory" => check_memory(&url),
         #[cfg(feature = "redis")]
         name if kv_redis::SCHEMES.contains(&name) => kv_redis::Config::from_url(&url).map(drop),
+        #[cfg(feature = "rocksdb")]
+        "rocksdb" => kv_rocksdb::Config::from_url(&url).map(drop),
         #[cfg(feature = "sled")]
         "sled" => kv_sled::Config::from_url(&url).map(drop),
         other => Err(schemes::refuse(other)),
@@ -63,6 +65,8 @@ async fn connect(url: StoreUrl) -> Result<Store> {
         }
         #[cfg(feature = "redis")]
         name if kv_redis::SCHEMES.contains(&name) => kv_redis::open_url(&url).await,
+        #[cfg(feature = "rocksdb")]
+        "rocksdb" => kv_rocksdb::open_url(&url).await,
         #[cfg(feature = "sled")]
         "sled" => kv_sled::open_url(&url).await,
         other => Err(schemes::refuse(other)),
@@ -82,6 +86,8 @@ pub(crate) const COMPILED_IN: &[&str] = &[
     "memory",
     #[cfg(feature = "redis")]
     "redis",
+    #[cfg(feature = "rocksdb")]
+    "rocksdb",
     #[cfg(feature = "sled")]
     "sled",
 ];

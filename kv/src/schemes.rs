@@ -23,36 +23,27 @@ pub enum Support {
     Included,
     /// The provider is left out of this build; this cargo feature brings it.
     LeftOut(&'static str),
-    /// This version has no provider for it.
-    NotYet,
 }
 
 struct Row {
     name: &'static str,
     form: &'static str,
-    /// The cargo feature, where there is a provider.
-    feature: Option<&'static str>,
+    /// The cargo feature that brings the provider.
+    feature: &'static str,
     in_folder: bool,
 }
 
 const ROWS: [Row; 10] = [
-    Row { name: "memory", form: "memory: or memory:NAME", feature: Some("memory"), in_folder: false },
-    Row { name: "sled", form: "sled:FOLDER", feature: Some("sled"), in_folder: true },
-    Row { name: "rocksdb", form: "rocksdb:FOLDER", feature: None, in_folder: true },
-    Row { name: "redis", form: "redis://HOST:PORT", feature: Some("redis"), in_folder: false },
-    Row { name: "rediss", form: "rediss://HOST:PORT", feature: Some("redis"), in_folder: false },
-    Row { name: "unix", form: "unix:SOCKET", feature: Some("redis"), in_folder: false },
-    Row {
-        name: "redis+sentinel", form: "redis+sentinel://HOST:PORT,…/NAME", feature: Some("redis"), in_folder: false
-    },
-    Row { name: "redis+cluster", form: "redis+cluster://HOST:PORT,…", feature: Some("redis"), in_folder: false },
-    Row {
-        name: "rediss+sentinel",
-        form: "rediss+sentinel://HOST:PORT,…/NAME",
-        feature: Some("redis"),
-        in_folder: false,
-    },
-    Row { name: "rediss+cluster", form: "rediss+cluster://HOST:PORT,…", feature: Some("redis"), in_folder: false },
+    Row { name: "memory", form: "memory: or memory:NAME", feature: "memory", in_folder: false },
+    Row { name: "sled", form: "sled:FOLDER", feature: "sled", in_folder: true },
+    Row { name: "rocksdb", form: "rocksdb:FOLDER", feature: "rocksdb", in_folder: true },
+    Row { name: "redis", form: "redis://HOST:PORT", feature: "redis", in_folder: false },
+    Row { name: "rediss", form: "rediss://HOST:PORT", feature: "redis", in_folder: false },
+    Row { name: "unix", form: "unix:SOCKET", feature: "redis", in_folder: false },
+    Row { name: "redis+sentinel", form: "redis+sentinel://HOST:PORT,…/NAME", feature: "redis", in_folder: false },
+    Row { name: "redis+cluster", form: "redis+cluster://HOST:PORT,…", feature: "redis", in_folder: false },
+    Row { name: "rediss+sentinel", form: "rediss+sentinel://HOST:PORT,…/NAME", feature: "redis", in_folder: false },
+    Row { name: "rediss+cluster", form: "rediss+cluster://HOST:PORT,…", feature: "redis", in_folder: false },
 ];
 
 /// Every scheme that is known, whether this build can open it or not.
@@ -61,11 +52,7 @@ pub fn schemes() -> Vec<Scheme> {
     let scheme = |row: &Row| Scheme {
         name: row.name,
         form: row.form,
-        support: match row.feature {
-            Some(feature) if COMPILED_IN.contains(&feature) => Support::Included,
-            Some(feature) => Support::LeftOut(feature),
-            None => Support::NotYet,
-        },
+        support: if COMPILED_IN.contains(&row.feature) { Support::Included } else { Support::LeftOut(row.feature) },
         in_folder: row.in_folder,
     };
     ROWS.iter().map(scheme).collect()
@@ -83,12 +70,7 @@ pub(crate) fn refuse(name: &str) -> Error {
             Effect::None,
             format!("the provider {name} is not compiled in; build with --features {feature}"),
         ),
-        Some(_) => Error::new(
-            ErrorKind::Unsupported,
-            Effect::None,
-            format!("this version has no provider for {name}; it has {included}"),
-        ),
-        None => {
+        _ => {
             let near = schemes.iter().min_by_key(|scheme| strsim::damerau_levenshtein(name, scheme.name));
             let near = near.map_or("memory", |scheme| scheme.name);
             Error::invalid(format!(

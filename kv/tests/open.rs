@@ -51,11 +51,6 @@ async fn a_provider_that_is_not_compiled_in_is_refused_with_its_feature() {
                 assert_eq!(kind, ErrorKind::Unsupported);
                 assert!(text.contains(&format!("build with --features {feature}")), "{text}");
             }
-            Support::NotYet => {
-                let (kind, text) = refused(&url).await;
-                assert_eq!(kind, ErrorKind::Unsupported);
-                assert!(text.contains(&format!("no provider for {}", scheme.name)), "{text}");
-            }
         }
     }
 }
@@ -66,6 +61,8 @@ fn the_table_says_what_the_build_has() {
     assert_eq!(support("memory"), Support::Included);
     let sled = if cfg!(feature = "sled") { Support::Included } else { Support::LeftOut("sled") };
     assert_eq!(support("sled"), sled);
+    let rocksdb = if cfg!(feature = "rocksdb") { Support::Included } else { Support::LeftOut("rocksdb") };
+    assert_eq!(support("rocksdb"), rocksdb);
 }
 
 #[tokio::test]

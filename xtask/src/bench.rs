@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::scope::Scope;
 use crate::{Result, steps};
 
 /// Where `report.json`, `report.md` and `report.svg` go.
@@ -20,7 +21,13 @@ pub(crate) fn run(args: &[String]) -> Result {
     let args = args.strip_prefix(&["--".to_owned()]).unwrap_or(args);
 
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    steps::run(Command::new(cargo).current_dir(root).args(["build", "--release", "--package", "kv-bench", "--bins"]))?;
+    let mut build = Command::new(cargo);
+    build.current_dir(root).args(["build", "--release", "--package", "kv-bench", "--bins"]);
+    match Scope::of_this_machine() {
+        Scope::Everything => drop(build.arg("--all-features")),
+        Scope::WithoutRocksdb => eprintln!("rocksdb is left out: its driver is built with the package libclang-14-dev"),
+    }
+    steps::run(&mut build)?;
     if !args.iter().any(|arg| matches!(arg.as_str(), "--help" | "-h" | "--list")) {
         steps::run(program(root, "kv-bench-allocs").args(["--out", OUT]).args(args))?;
     }

@@ -1,8 +1,10 @@
 //! `cargo xtask TASK`: what a shell line cannot say.
 
 mod bench;
+mod libclang;
 mod packages;
 mod project;
+mod scope;
 mod steps;
 mod test;
 mod tidy;

@@ -3,7 +3,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Result, steps, valkey};
+use crate::{Result, libclang, steps, valkey};
 
 /// A package that some tests use.
 pub(crate) struct Package {
@@ -18,6 +18,8 @@ pub(crate) struct Package {
 enum Presence {
     File(&'static str),
     Command(&'static str),
+    /// The library of a C compiler that reads RocksDB's headers, of any version.
+    Libclang,
     /// What installs Valkey's server, as long as that is to be installed.
     Venv,
     /// Valkey's server. It comes from PyPI, all others from Debian.
@@ -27,6 +29,7 @@ enum Presence {
 /// Every package that tests use. Tests look for the same file or command themselves and are ignored,
 /// with the reason, where it is missing; see CONTRIBUTING.md for `KV_TEST_REQUIRE`.
 pub(crate) const ALL: &[Package] = &[
+    Package { name: "libclang-14-dev", brings: "RocksDB, whose driver is built with it", present: Presence::Libclang },
     Package {
         name: "wamerican-huge",
         brings: "import and export of 345,000 real keys",
@@ -60,6 +63,7 @@ impl Package {
         match self.present {
             Presence::File(path) => Path::new(path).exists(),
             Presence::Command(name) => on_path(name, std::env::var_os("PATH").as_deref()),
+            Presence::Libclang => libclang::is_present(),
             Presence::Venv => valkey::is_present() || valkey::can_install(),
             Presence::Valkey => valkey::is_present(),
         }

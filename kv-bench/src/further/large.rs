@@ -69,7 +69,7 @@ pub(super) fn measure<E: Engine>(
         in_store::<E>(runtime, options, class, data, &mut pairs, &mut done)?;
     }
     let [ours, raw] = done;
-    Ok(Found { pairs, note: Some(format!("ours {}; raw {}", ours.a_second(), raw.a_second())) })
+    Ok(Found { compared: pairs.sum_up(), note: Some(format!("ours {}; raw {}", ours.a_second(), raw.a_second())) })
 }
 
 fn in_store<E: Engine>(

@@ -79,5 +79,5 @@ pub(super) fn measure<E: Engine>(runtime: &Runtime, options: &Options, class: Cl
             alone.store.close().await
         })?;
     }
-    Ok(Found { pairs, note: None })
+    Ok(Found { compared: pairs.sum_up(), note: None })
 }

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::{LeftOut, Promised, Report, Row};
+use crate::blocking::Blocked;
 use crate::poll::{Polls, Timer};
-use crate::scale::{Buckets, Listing};
+use crate::scale::{Buckets, Listing, Opening};
 
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
@@ -53,6 +54,10 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     if !report.polls.is_empty() {
         writeln!(out, "\n## Time of one poll, and a timer's delay\n")?;
         polls(out, &report.polls)?;
+    }
+    if !report.blocked.is_empty() {
+        writeln!(out, "\n## Time of one poll where the engine blocks\n")?;
+        blocked(out, &report.blocked)?;
     }
     if !report.listings.is_empty() {
         writeln!(out, "\n## Long listings\n")?;
@@ -179,21 +184,45 @@ fn polls(out: &mut String, all: &[Polls]) -> std::fmt::Result {
     Ok(())
 }
 
+fn blocked(out: &mut String, all: &[Blocked]) -> std::fmt::Result {
+    writeln!(
+        out,
+        "| callers | io | polls | p50, µs | p99, µs | p99.9, µs | longest, µs | p99.9 at most 1 ms | p99.9 by the clock, µs | meanwhile |"
+    )?;
+    writeln!(out, "|---|---|---:|---:|---:|---:|---:|---|---:|---|")?;
+    for blocked in all {
+        let Blocked { io, polls, held, clock, note, .. } = blocked;
+        writeln!(
+            out,
+            "| {} | {io} | {polls} | {} | {} | {} | {} | {} | {} | {note} |",
+            blocked.name(),
+            micros(held.p50_ns as f64),
+            micros(held.p99_ns as f64),
+            micros(held.p999_ns as f64),
+            micros(held.max_ns as f64),
+            blocked.verdict(),
+            micros(clock.p999_ns as f64),
+        )?;
+    }
+    Ok(())
+}
+
 fn listings(out: &mut String, listings: &[Listing]) -> std::fmt::Result {
     writeln!(
         out,
-        "| engine | durability | keys | who | ns a key | resident before, MiB | grew at most, MiB | grew, MiB |"
+        "| engine | durability | keys | who | ns a key | ns a key of a tenth | resident before, MiB | grew at most, MiB | grew, MiB |"
     )?;
-    writeln!(out, "|---|---|---:|---|---:|---:|---:|---:|")?;
+    writeln!(out, "|---|---|---:|---|---:|---:|---:|---:|---:|")?;
     for listing in listings {
         for (who, listed) in [("ours", &listing.ours), ("raw", &listing.raw)] {
             writeln!(
                 out,
-                "| {} | {} | {} | {who} | {:.0} | {} | {} | {} |",
+                "| {} | {} | {} | {who} | {:.0} | {:.0} | {} | {} | {} |",
                 listing.engine,
                 listing.durability,
                 listing.keys,
                 listed.ns_per_key,
+                listed.ns_per_key_of_tenth,
                 mebibytes(listed.resident_before),
                 mebibytes(listed.grew_most),
                 mebibytes(listed.grew),
@@ -206,9 +235,10 @@ fn listings(out: &mut String, listings: &[Listing]) -> std::fmt::Result {
 fn buckets(out: &mut String, all: &[Buckets]) -> std::fmt::Result {
     writeln!(
         out,
-        "| engine | durability | buckets | open and first set: 10th, µs | last, µs | listing all, ns a bucket |"
+        "| engine | durability | buckets | open and first set: 10th, µs | last, µs | listing all, ns a bucket | open the \
+         store and each bucket again, ms | may be | resident bytes a bucket |"
     )?;
-    writeln!(out, "|---|---|---:|---:|---:|---|")?;
+    writeln!(out, "|---|---|---:|---:|---:|---|---:|---|---:|")?;
     for buckets in all {
         let listings: Vec<String> = buckets
             .listings
@@ -217,16 +247,29 @@ fn buckets(out: &mut String, all: &[Buckets]) -> std::fmt::Result {
             .collect();
         writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} |",
             buckets.engine,
             buckets.durability,
             buckets.buckets,
             micros(buckets.tenth_ns),
             micros(buckets.last_ns),
             listings.join(", "),
+            opening(buckets.opening.as_ref()),
         )?;
     }
     Ok(())
+}
+
+/// Three cells: the time, what it may be, and the memory.
+fn opening(opening: Option<&Opening>) -> String {
+    let Some(Opening { ns, limit_ns, met, resident_per_bucket }) = opening else { return "| |".to_owned() };
+    let limit = match (limit_ns, met) {
+        (Some(limit), Some(true)) => format!("{:.0}: kept", limit / 1e6),
+        (Some(limit), _) => format!("{:.0}: **missed**", limit / 1e6),
+        (None, _) => String::new(),
+    };
+    let resident = resident_per_bucket.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes:.0}"));
+    format!("{:.1} | {limit} | {resident}", ns / 1e6)
 }
 
 /// Nanoseconds as microseconds, in three significant digits or whole.

@@ -10,9 +10,11 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+pub(crate) use limits::opening_ns;
 pub(crate) use promised::Promised;
 pub(crate) use row::{Row, Spread};
 
+use crate::blocking::Blocked;
 use crate::client::Result;
 use crate::poll::Polls;
 use crate::scale::{Buckets, Listing};
@@ -36,6 +38,8 @@ pub struct Report {
     pub(crate) promises: Vec<Promised>,
     /// Poll times.
     pub(crate) polls: Vec<Polls>,
+    /// Poll times where the engine blocks.
+    pub(crate) blocked: Vec<Blocked>,
     /// Long listings of keys.
     pub(crate) listings: Vec<Listing>,
     /// Many buckets.
@@ -73,6 +77,7 @@ impl Report {
             rows: Vec::new(),
             promises: Vec::new(),
             polls: Vec::new(),
+            blocked: Vec::new(),
             listings: Vec::new(),
             buckets: Vec::new(),
         }
@@ -82,6 +87,7 @@ impl Report {
         self.rows.is_empty()
             && self.promises.is_empty()
             && self.polls.is_empty()
+            && self.blocked.is_empty()
             && self.listings.is_empty()
             && self.buckets.is_empty()
     }

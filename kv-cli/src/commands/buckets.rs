@@ -1,11 +1,11 @@
-//! Commands on buckets and on the store: `buckets`, `drop-bucket`, `reindex`, `info`.
+//! Commands on buckets and on the store: `buckets`, `drop-bucket`, `reindex`, `backup`, `info`.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use kv::{Batches, Consistency, Declared, StoreUrl, Watching};
+use kv::{Batches, Consistency, Declared, ErrorKind, StoreUrl, Watching};
 use serde_json::{Map, Value, json};
 
-use crate::args::{DropBucket, Listing, Reindex};
+use crate::args::{Backup, DropBucket, Listing, Reindex};
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::{escape, note};
 use crate::session::Session;
@@ -54,6 +54,21 @@ pub(super) async fn reindex(args: Reindex, session: &mut Session) -> Ended {
                 out.json(&json!({"bucket": args.bucket, "added": added}))?;
             } else {
                 out.line(added.to_string())?;
+            }
+            Ok(Verdict::Yes)
+        })
+        .await
+}
+
+pub(super) async fn backup(args: Backup, session: &mut Session) -> Ended {
+    session
+        .existing(async |store, out| {
+            store.checkpoint(&args.folder).await.map_err(|error| match error.kind() {
+                ErrorKind::Unsupported => Failure::from(error).and(", each bucket with kv export BUCKET"),
+                _ => error.into(),
+            })?;
+            if out.json {
+                out.json(&json!({"folder": args.folder.to_string_lossy()}))?;
             }
             Ok(Verdict::Yes)
         })

@@ -32,6 +32,7 @@ pub(crate) async fn run(command: Command, session: &mut Session) -> Ended {
         Command::Buckets(args) => buckets::buckets(args, session).await,
         Command::DropBucket(args) => buckets::drop_bucket(args, session).await,
         Command::Reindex(args) => buckets::reindex(args, session).await,
+        Command::Backup(args) => buckets::backup(args, session).await,
         Command::Info => buckets::info(session).await,
         Command::Incr(args) => counters::incr(args, session).await,
         Command::Cas(args) => counters::cas(args, session).await,

@@ -18,7 +18,10 @@ fn a_bad_url_is_a_usage_mistake() {
         ("sled:", "folder"),
         ("sled://host/x", "folder"),
         ("memory:?x=1", "takes none"),
-        ("rocksdb:./x", "no provider for rocksdb"),
+        (
+            "rocksdb:./x?durabilty=power",
+            if cfg!(feature = "rocksdb") { "did you mean durability?" } else { "build with --features rocksdb" },
+        ),
     ] {
         let kv = Kv::new();
         for args in [&["get", "b", "k"][..], &["set", "b", "k", "v"], &["info"], &["tour"]] {
@@ -53,6 +56,7 @@ fn commands_that_read_make_no_store() {
         &["export", "b"],
         &["watch", "b"],
         &["info"],
+        &["backup", "copy"],
         &["delete", "b", "k"],
         &["drop-bucket", "b", "--yes"],
     ] {
@@ -111,6 +115,19 @@ fn a_file_where_a_folder_should_be_is_left_alone() {
         finish(binary().args(["--store", &url]).args(args)).code(3).says("a file, not a folder");
     }
     assert_eq!(std::fs::read_to_string(file).unwrap(), "not a store");
+}
+
+#[test]
+fn a_store_that_can_t_copy_itself_says_what_to_do_instead() {
+    let kv = Kv::new();
+    kv.ok(&["set", "b", "k", "v"]);
+    let text = "sled 0.34.7 can't be copied while it runs; export it instead, each bucket with kv export BUCKET";
+    kv.run(&["backup", "copy"]).code(3).says(text);
+    let refused = kv.run(&["backup", "copy", "--json"]).code(3);
+    assert!(refused.err.contains("\"kind\":\"Unsupported\"") && refused.err.contains("\"effect\":\"none\""));
+    assert!(!kv.path("copy").exists());
+    finish(binary().args(["--store", "memory:", "backup", "copy"])).code(3).says("export it instead");
+    kv.run(&["backup"]).code(2);
 }
 
 #[test]

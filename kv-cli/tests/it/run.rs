@@ -1,5 +1,5 @@
 //! Runs the binary and looks at what it did.
-#![allow(dead_code, reason = "two test programs use this, each some of it")]
+#![allow(dead_code, reason = "several test programs use this, each some of it")]
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
@@ -30,8 +30,13 @@ impl Kv {
 
     /// The same, with options behind the URL's question mark.
     pub(crate) fn with_options(options: &str) -> Self {
+        Self::on("sled", options)
+    }
+
+    /// The same, on another engine that keeps its store in a folder.
+    pub(crate) fn on(engine: &str, options: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let url = format!("sled:{}{options}", folder.path().join("store").display());
+        let url = format!("{engine}:{}{options}", folder.path().join("store").display());
         Self { folder, url }
     }
 

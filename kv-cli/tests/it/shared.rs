@@ -1,5 +1,5 @@
 //! What more than one test program uses.
-#![allow(dead_code, reason = "two test programs use this, each some of it")]
+#![allow(dead_code, reason = "several test programs use this, each some of it")]
 
 use std::time::Duration;
 
@@ -8,6 +8,18 @@ use crate::run::Kv;
 /// Words that differ.
 pub(crate) fn words(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("word-{:x}-{n}", n.wrapping_mul(0x9e37_79b9) % 0xffff)).collect()
+}
+
+/// The tour in a store in use, repeated: as promised, and what was there stays.
+pub(crate) fn tour(kv: &Kv) {
+    kv.ok(&["set", "mine", "k", "v"]);
+    for _ in 0..2 {
+        let ran = kv.ok(&["tour", "--json"]);
+        assert_eq!(ran.json()["as_promised"], true);
+        assert!(ran.json()["steps"].as_array().unwrap().len() > 30);
+    }
+    assert_eq!(kv.ok(&["buckets"]).text(), "mine\n");
+    assert_eq!(kv.ok(&["get", "mine", "k"]).out, b"v");
 }
 
 /// Imports a file and kills the process, some time after it has said that so many lines are acknowledged. Gives what it

@@ -18,15 +18,7 @@ fn the_tour_is_as_promised_and_leaves_nothing_behind() {
 
 #[test]
 fn the_tour_can_be_repeated_in_a_store_in_use() {
-    let kv = Kv::new();
-    kv.ok(&["set", "mine", "k", "v"]);
-    for _ in 0..2 {
-        let ran = kv.ok(&["tour", "--json"]);
-        assert_eq!(ran.json()["as_promised"], true);
-        assert!(ran.json()["steps"].as_array().unwrap().len() > 30);
-    }
-    assert_eq!(kv.ok(&["buckets"]).text(), "mine\n");
-    assert_eq!(kv.ok(&["get", "mine", "k"]).out, b"v");
+    crate::shared::tour(&Kv::new());
 }
 
 #[test]

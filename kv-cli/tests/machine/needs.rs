@@ -1,5 +1,5 @@
 //! What tests need of the machine.
-#![allow(dead_code, reason = "two test programs use this, each some of it")]
+#![allow(dead_code, reason = "several test programs use this, each some of it")]
 
 use std::path::Path;
 use std::process::Command;

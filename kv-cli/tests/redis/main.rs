@@ -61,15 +61,10 @@ fn at(server: &Process, rest: &str) -> Kv {
 fn tour() {
     let server = server(&[]);
     let kv = at(&server, "");
-    kv.ok(&["set", "mine", "k", "v"]);
     // On the command line, as the README has it, and from the environment.
     let ran = run::finish(run::binary().args(["tour", "--store", kv.url()])).code(0);
     assert!(ran.text().contains("results are as promised"), "{}", ran.text());
-    let ran = kv.ok(&["tour", "--json"]);
-    assert_eq!(ran.json()["as_promised"], true);
-    assert!(ran.json()["steps"].as_array().unwrap().len() > 30);
-    assert_eq!(kv.ok(&["buckets"]).text(), "mine\n");
-    assert_eq!(kv.ok(&["get", "mine", "k"]).out, b"v");
+    shared::tour(&kv);
 }
 
 fn words_come_back() {

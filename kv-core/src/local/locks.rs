@@ -62,9 +62,20 @@ impl KeyLocks {
     /// Waits for the key's lock, blocking the thread; holders are quick. Take one at a time.
     #[must_use]
     pub fn lock<'a>(&'a self, bucket: &'a str, key: &'a str) -> KeyLock<'a> {
-        let hash = self.hasher.hash_one((bucket, key));
-        let shard = lock(self.shard(hash));
+        let hash = self.hash(bucket, key);
+        let shard = lock(self.shard(self.place(hash)));
         KeyLock { shard, hash, bucket, key }
+    }
+
+    /// Waits for the locks of several keys of a bucket. They are taken in one order by all who take several, so that no
+    /// two wait for each other; nobody who holds a lock may call this.
+    #[must_use]
+    pub fn lock_all<'a, 'k>(&'a self, bucket: &'a str, keys: impl IntoIterator<Item = &'k str>) -> KeysLock<'a> {
+        let mut places: Vec<u64> = keys.into_iter().map(|key| self.place(self.hash(bucket, key))).collect();
+        places.sort_unstable();
+        places.dedup();
+        let shards = places.into_iter().map(|place| (place, lock(self.shard(place)))).collect();
+        KeysLock { locks: self, bucket, shards }
     }
 
     /// Makes every version of the bucket's keys stale: the bucket was dropped (BKT-3). The caller keeps writers of
@@ -80,31 +91,26 @@ impl KeyLocks {
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the remainder of a division by the length is within it")]
-    fn shard(&self, hash: u64) -> &Mutex<Shard> {
-        let at = hash % (self.shards.len() as u64);
-        &self.shards[at as usize]
+    fn hash(&self, bucket: &str, key: &str) -> u64 {
+        self.hasher.hash_one((bucket, key))
+    }
+
+    /// Which shard a hash belongs to.
+    fn place(&self, hash: u64) -> u64 {
+        hash % (self.shards.len() as u64)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a place is the remainder of a division by the length")]
+    fn shard(&self, place: u64) -> &Mutex<Shard> {
+        &self.shards[place as usize]
     }
 }
 
 impl KeyLock<'_> {
     /// Makes every version of this key stale: a write was applied to it (CAS-2). Free while no guard is live.
     pub fn written(&mut self) {
-        if self.shard.count == 0 {
-            return;
-        }
-        let Some(mut entries) = self.shard.versions.remove(&self.hash) else { return };
-        self.shard.count -= entries.len();
-        entries.retain(|entry| {
-            let own = *entry.bucket == *self.bucket && *entry.key == *self.key;
-            if own {
-                entry.stale();
-            }
-            !own
-        });
-        if !entries.is_empty() {
-            self.shard.count += entries.len();
-            self.shard.versions.insert(self.hash, entries);
+        if self.shard.count > 0 {
+            self.shard.written(self.hash, self.bucket, self.key);
         }
     }
 
@@ -122,6 +128,28 @@ impl KeyLock<'_> {
     }
 }
 
+/// The locks on several keys of a bucket.
+pub struct KeysLock<'a> {
+    locks: &'a KeyLocks,
+    bucket: &'a str,
+    /// In the order of their places.
+    shards: Vec<(u64, MutexGuard<'a, Shard>)>,
+}
+
+impl KeysLock<'_> {
+    /// As [`KeyLock::written`], for one of the keys.
+    pub fn written(&mut self, key: &str) {
+        let hash = self.locks.hash(self.bucket, key);
+        let place = self.locks.place(hash);
+        if let Ok(at) = self.shards.binary_search_by_key(&place, |(place, _)| *place)
+            && let Some((_, shard)) = self.shards.get_mut(at)
+            && shard.count > 0
+        {
+            shard.written(hash, self.bucket, key);
+        }
+    }
+}
+
 impl Entry {
     fn stale(&self) {
         if let Some(fresh) = self.fresh.upgrade() {
@@ -131,6 +159,22 @@ impl Entry {
 }
 
 impl Shard {
+    fn written(&mut self, hash: u64, bucket: &str, key: &str) {
+        let Some(mut entries) = self.versions.remove(&hash) else { return };
+        self.count -= entries.len();
+        entries.retain(|entry| {
+            let own = *entry.bucket == *bucket && *entry.key == *key;
+            if own {
+                entry.stale();
+            }
+            !own
+        });
+        if !entries.is_empty() {
+            self.count += entries.len();
+            self.versions.insert(hash, entries);
+        }
+    }
+
     /// Forgets versions whose guards are gone. Called when they have doubled, so its cost is spread.
     fn tidy(&mut self) {
         self.versions.retain(|_, entries| {
@@ -162,6 +206,22 @@ mod tests {
         assert!(again.is_fresh());
         locks.bucket_dropped("c");
         assert!(!other.is_fresh() && again.is_fresh());
+    }
+
+    #[test]
+    fn several_keys_are_locked_together() {
+        let locks = KeyLocks::default();
+        let keys: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+        let versions: Vec<Version> = keys.iter().map(|key| locks.lock("b", key).version()).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut all = locks.lock_all("b", keys.iter().rev().chain(&keys).map(String::as_str));
+                    keys.iter().step_by(2).for_each(|key| all.written(key));
+                });
+            }
+        });
+        assert!(versions.iter().enumerate().all(|(n, version)| version.is_fresh() == (n % 2 == 1)));
     }
 
     #[test]

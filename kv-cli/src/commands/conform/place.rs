@@ -209,6 +209,12 @@ mod tests {
         assert_eq!(class("sled:x"), Durability::Process);
         assert_eq!(class("sled:x?durability=relaxed"), Durability::Volatile);
         assert_eq!(class("sled:x?durability=power"), Durability::Power);
+        assert_eq!(class("rocksdb:x"), Durability::Process);
+        assert_eq!(class("rocksdb:x?durability=relaxed"), Durability::Volatile);
+        assert_eq!(class("rocksdb:x?durability=power"), Durability::Power);
+        // The table's rows of the two are alike.
+        let row = |url: &str| required(&url.parse().unwrap()).unwrap();
+        assert_eq!(row("rocksdb:x"), row("sled:x"));
         assert_eq!(class("redis+cluster://h"), Durability::Volatile);
         assert_eq!(class("redis+cluster://h?durability=power"), Durability::Power);
         let batches = |url: &str| required(&url.parse().unwrap()).unwrap().batches;

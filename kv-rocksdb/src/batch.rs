@@ -1,0 +1,170 @@
+//! Many entries in one call.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use kv_core::{Batch, Event, IncomingValue, Page, PageRequest, Result};
+use rocksdb::WriteBatch;
+
+use crate::engine::{View, Way};
+use crate::entry::{Old, change};
+use crate::error::Fault;
+use crate::io::offload;
+use crate::many;
+use crate::record::INLINE_VALUE_BYTES;
+use crate::registry::BucketState;
+use crate::store::{Bucket, Inner, charge};
+
+/// Batches up to this many entries are applied on the caller's task: they take well under the 1 ms that a poll may last.
+/// The contract asks for the pool above 1,024 entries.
+const INLINE_ENTRIES: usize = 128;
+
+/// Bytes of a batch up to which it is applied on the caller's task.
+const INLINE_BYTES: usize = 64 << 10;
+
+/// Keys up to which a read runs on the caller's task.
+const INLINE_KEYS: usize = 128;
+
+/// Keys that count as one call.
+const KEYS_PER_UNIT: usize = 16;
+
+#[async_trait]
+impl Batch for Bucket {
+    async fn get_many(&self, keys: &[&str], budget: usize) -> Result<Vec<Option<IncomingValue>>> {
+        const DOING: &str = "reading entries";
+        charge(keys.len().div_ceil(KEYS_PER_UNIT)).await;
+        let inner = &*self.inner;
+        if let Some(way) = inner.config.io.inline()
+            && keys.len() <= INLINE_KEYS
+        {
+            match inner.engine.run(way, |view| many::values(view, &self.state, keys, budget)) {
+                Err(Fault::Cold) => inner.counts.misses.note(),
+                // More than a task should copy.
+                Err(Fault::Alone) => {}
+                done => {
+                    if way == Way::Quick {
+                        inner.counts.hits.add(keys.len());
+                    }
+                    return done.map_err(|fault| fault.into_error(DOING));
+                }
+            }
+        }
+        let bucket = self.clone();
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        offload(move || bucket.inner.engine.wait(DOING, |view| many::values(view, &bucket.state, &keys, budget)))
+            .await?
+    }
+
+    async fn set_many(&self, entries: &[(&str, Bytes)]) -> Result<()> {
+        // Of a repeated key only the last is written.
+        let mut last: HashMap<&str, usize> = HashMap::with_capacity(entries.len());
+        for (at, (key, _)) in entries.iter().enumerate() {
+            last.insert(key, at);
+        }
+        let entries = entries.iter().enumerate().filter(|(at, (key, _))| last.get(key) == Some(at));
+        self.apply(entries.map(|(_, (key, value))| ((*key).to_owned(), Some(value.clone()))).collect()).await
+    }
+
+    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        let mut seen = HashSet::with_capacity(keys.len());
+        let keys = keys.iter().filter(|key| seen.insert(**key));
+        self.apply(keys.map(|key| ((*key).to_owned(), None)).collect()).await
+    }
+
+    async fn keys(&self, request: PageRequest<'_>) -> Result<Page> {
+        self.page(request).await
+    }
+}
+
+/// One change of a batch: a key with its new value, or with `None` for its removal.
+type Change = (String, Option<Bytes>);
+
+impl Bucket {
+    async fn apply(&self, changes: Vec<Change>) -> Result<()> {
+        const DOING: &str = "writing a batch";
+        charge(changes.len().div_ceil(KEYS_PER_UNIT)).await;
+        let bytes: usize = changes.iter().map(|(key, new)| key.len() + new.as_ref().map_or(0, Bytes::len)).sum();
+        if let Some(way) = self.inner.config.io.inline()
+            && changes.len() <= INLINE_ENTRIES
+            && bytes <= INLINE_BYTES
+        {
+            let _shared = self.inner.gate.read().await;
+            self.inner.engine.check_writable()?;
+            match self.inner.engine.run(way, |view| apply(&self.inner, view, &self.state, &changes)) {
+                Err(elsewhere) if elsewhere.is_elsewhere() => {}
+                done => {
+                    done.map_err(|fault| fault.into_error(DOING))?;
+                    return self.inner.acknowledge().await;
+                }
+            }
+        }
+        let state = Arc::clone(&self.state);
+        self.inner.run_alone(DOING, move |inner, view| apply(inner, view, &state, &changes)).await?;
+        self.inner.acknowledge().await
+    }
+}
+
+/// Applies a batch in one step.
+fn apply(inner: &Inner, view: View<'_>, state: &BucketState, changes: &[Change]) -> Result<(), Fault> {
+    let has_large = changes.iter().any(|(_, new)| new.as_ref().is_some_and(|new| new.len() > INLINE_VALUE_BYTES));
+    if has_large && view.way != Way::Alone {
+        return Err(Fault::Alone);
+    }
+    let mut locks = inner.locks.lock_all(&state.name, changes.iter().map(|(key, _)| &**key));
+    let is_removal = changes.iter().all(|(_, new)| new.is_none());
+    let owner = match (is_removal, state.owner()) {
+        (true, None) => return Ok(()),
+        (true, Some(owner)) => owner,
+        (false, _) => inner.registry.owner_for_write(view, state)?.with(has_large, false),
+    };
+    // Whoever removes must know what was there, and so must watchers.
+    let olds = if is_removal || inner.hub.is_watched() {
+        let keys: Vec<&str> = changes.iter().map(|(key, _)| &**key).collect();
+        Some(many::heads(view, owner.id, &keys)?)
+    } else {
+        None
+    };
+    let old_at = |at: usize| olds.as_ref().map(|olds| olds.get(at).copied().flatten());
+    let is_nothing = |at: usize, new: &Option<Bytes>| new.is_none() && old_at(at).is_some_and(|old| old.is_none());
+    let mut batch = WriteBatch::default();
+    state.note(&mut batch, owner);
+    for (at, (key, new)) in changes.iter().enumerate() {
+        if !is_nothing(at, new) {
+            change(&mut batch, state, owner, key, new.as_ref().map(|new| (&**new, None)), old_at(at));
+        }
+    }
+    if !batch.is_empty() {
+        inner.counts.begun.fetch_add(1, Ordering::SeqCst);
+        let done = view.write(batch);
+        inner.counts.ended.fetch_add(1, Ordering::SeqCst);
+        done?;
+    }
+    state.became(owner);
+    for (at, (key, new)) in changes.iter().enumerate() {
+        let old = old_at(at).flatten();
+        if new.is_some() || old.is_some_and(|old| old.was_live) {
+            locks.written(key);
+        }
+        publish(inner, state, key, new.as_ref(), old);
+    }
+    Ok(())
+}
+
+fn publish(inner: &Inner, state: &BucketState, key: &str, new: Option<&Bytes>, old: Option<Old>) {
+    if !inner.hub.is_watched() {
+        return;
+    }
+    let tell = |event: &dyn Fn() -> Event| inner.hub.publish(&state.name, key, event);
+    let was_live = old.map(|old| old.was_live);
+    if was_live == Some(false) {
+        tell(&|| Event::Expired { key: key.to_owned() });
+    }
+    match new {
+        Some(new) => tell(&|| Event::Set { key: key.to_owned(), value: IncomingValue::from(new.clone()) }),
+        None if was_live == Some(true) => tell(&|| Event::Deleted { key: key.to_owned() }),
+        None => {}
+    }
+}

@@ -1,0 +1,152 @@
+//! The engine behind one door: every call into RocksDB goes through here, so that a failed write turns writing off, and
+//! closing can wait for all of them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, PoisonError};
+
+use crossbeam_utils::sync::ShardedLock;
+use kv_core::{Durability, ErrorKind, Result};
+use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, ReadOptions, WriteBatch, WriteOptions};
+
+use crate::error::{Fault, closed, kind, refused};
+use crate::options::{read_options, write_options};
+
+/// How a step meets what is not at once to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// On a task: reads look in memory only, and a write is refused rather than stalled.
+    Quick,
+    /// Where a thread may wait for the disk, beside other writers: a write is refused rather than stalled.
+    Shared,
+    /// Where a thread may wait for anything, without other writers.
+    Alone,
+}
+
+/// An open database, with its options made once.
+pub(crate) struct Db {
+    pub(crate) db: DB,
+    pub(crate) cache: Cache,
+    probe: ReadOptions,
+    full: ReadOptions,
+    quick: WriteOptions,
+    patient: WriteOptions,
+}
+
+impl Db {
+    pub(crate) fn new(db: DB, cache: Cache, durability: Durability) -> Self {
+        Self {
+            db,
+            cache,
+            probe: read_options(true),
+            full: read_options(false),
+            quick: write_options(durability, false),
+            patient: write_options(durability, true),
+        }
+    }
+
+    pub(crate) fn view(&self, way: Way) -> View<'_> {
+        View { db: self, way }
+    }
+}
+
+/// The database as one step sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) db: &'a Db,
+    pub(crate) way: Way,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn get(self, key: impl AsRef<[u8]>) -> Result<Option<DBPinnableSlice<'a>>, Fault> {
+        self.db.db.get_pinned_opt(key, self.options()).map_err(Fault::read)
+    }
+
+    /// The options of a read.
+    pub(crate) fn options(self) -> &'a ReadOptions {
+        if self.way == Way::Quick { &self.db.probe } else { &self.db.full }
+    }
+
+    /// Options for a read with wishes of its own.
+    pub(crate) fn own_options(self) -> ReadOptions {
+        read_options(self.way == Way::Quick)
+    }
+
+    /// The one column family, where the driver wants it by name.
+    pub(crate) fn family(self) -> Result<&'a ColumnFamily, Fault> {
+        let family = self.db.db.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME);
+        family.ok_or_else(|| Fault::damaged("its column family is missing"))
+    }
+
+    pub(crate) fn put(self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), Fault> {
+        self.done(self.db.db.put_opt(key, value, self.write_options()))
+    }
+
+    pub(crate) fn delete(self, key: impl AsRef<[u8]>) -> Result<(), Fault> {
+        self.done(self.db.db.delete_opt(key, self.write_options()))
+    }
+
+    pub(crate) fn write(self, batch: WriteBatch) -> Result<(), Fault> {
+        self.done(self.db.db.write_opt(batch, self.write_options()))
+    }
+
+    fn write_options(self) -> &'a WriteOptions {
+        if self.way == Way::Alone { &self.db.patient } else { &self.db.quick }
+    }
+
+    fn done(self, done: Result<(), rocksdb::Error>) -> Result<(), Fault> {
+        done.map_err(if self.way == Way::Alone { Fault::Write } else { Fault::write })
+    }
+}
+
+/// An open engine, until it is closed.
+pub(crate) struct Engine {
+    /// In shards, for every call of every thread passes here.
+    db: ShardedLock<Option<Db>>,
+    /// Closing waits for the lock alone; nobody may begin to wait behind it.
+    is_closing: AtomicBool,
+    /// Why writing is off, once it is (DUR-5).
+    failed: OnceLock<ErrorKind>,
+}
+
+impl Engine {
+    pub(crate) fn new(db: Db) -> Self {
+        Self { db: ShardedLock::new(Some(db)), is_closing: AtomicBool::new(false), failed: OnceLock::new() }
+    }
+
+    /// Runs a step. If a write fails in it nobody knows what the engine did, so writing is off from then on.
+    pub(crate) fn run<T>(&self, way: Way, step: impl FnOnce(View<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        if self.is_closing.load(Ordering::Acquire) {
+            return Err(Fault::Own(closed()));
+        }
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or_else(|| Fault::Own(closed()))?;
+        let done = step(db.view(way));
+        if let Err(Fault::Write(cause)) = &done {
+            self.fail(kind(cause));
+        }
+        done
+    }
+
+    /// Runs a step that may wait.
+    pub(crate) fn wait<T>(&self, doing: &str, step: impl FnOnce(View<'_>) -> Result<T, Fault>) -> Result<T> {
+        self.run(Way::Shared, step).map_err(|fault| fault.into_error(doing))
+    }
+
+    /// Refuses if writing is off.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.failed.get().map_or(Ok(()), |why| Err(refused(*why)))
+    }
+
+    /// Turns writing off until the store is reopened.
+    pub(crate) fn fail(&self, why: ErrorKind) {
+        // The first reason is the cause of the others.
+        let _ = self.failed.set(why);
+    }
+
+    /// Waits for running steps and lets go of the engine; later ones answer that the store is closed.
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+        let db = self.db.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(db);
+    }
+}

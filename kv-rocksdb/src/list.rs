@@ -1,0 +1,182 @@
+//! Listing by seeking: a page costs what it holds, whatever lies before it or beside it (LST-2).
+
+use std::ops::Range;
+use std::time::Instant;
+
+use kv_core::local::cursor;
+use kv_core::{Page, PageRequest, Result};
+use rocksdb::DBRawIterator;
+use tokio::task::yield_now;
+
+use crate::engine::{View, Way};
+use crate::error::Fault;
+use crate::io::offload;
+use crate::layout::{PhysicalKey, prefix_range, split_entry};
+use crate::record::Record;
+use crate::store::{Bucket, SLICE, charge};
+
+/// How cursors name this provider (LST-2).
+const PROVIDER: &str = "rocksdb";
+
+/// What a listing was doing when it failed.
+const DOING: &str = "listing keys";
+
+/// Expired entries that a page passes over before it ends early.
+const PASSED_OVER: usize = 1_024;
+
+/// Entries between two looks at the clock.
+const ENTRIES_PER_LOOK: usize = 32;
+
+/// Removed entries that a task passes over in one step; where there are more of them the pool does it.
+const SKIPPED: u64 = 1_000;
+
+/// Bytes that the pool reads ahead.
+const READAHEAD_BYTES: usize = 256 << 10;
+
+impl Bucket {
+    pub(crate) async fn page(&self, request: PageRequest<'_>) -> Result<Page> {
+        charge(request.limit.div_ceil(ENTRIES_PER_LOOK)).await;
+        let after = match request.cursor {
+            Some(text) => Some(cursor::decode(PROVIDER, &self.state.name, text)?),
+            None => None,
+        };
+        let listing = || Listing::new(self, &request, after.as_deref());
+        if let Some(way) = self.inner.config.io.inline()
+            && let Some(page) = self.list_in_slices(way, listing()).await?
+        {
+            return Ok(page);
+        }
+        let (bucket, mut listing) = (self.clone(), listing());
+        offload(move || {
+            bucket.inner.engine.wait(DOING, |view| listing.step(view, None))?;
+            Ok(listing.finish(&bucket.state.name))
+        })
+        .await?
+    }
+
+    /// Lists on the caller's task; `None` where that would wait, or may have seen part of a batch.
+    async fn list_in_slices(&self, way: Way, mut listing: Listing) -> Result<Option<Page>> {
+        let counts = &self.inner.counts;
+        let before = counts.batches();
+        let mut slices = 0;
+        loop {
+            slices += 1;
+            match self.inner.engine.run(way, |view| listing.step(view, Some(Instant::now()))) {
+                Ok(true) => break,
+                // Each slice sees its own state of the store.
+                Ok(false) if before.is_some() => yield_now().await,
+                Ok(false) => return Ok(None),
+                Err(Fault::Cold) => {
+                    counts.misses.note();
+                    return Ok(None);
+                }
+                Err(fault) => return Err(fault.into_error(DOING)),
+            }
+        }
+        let is_whole = slices == 1 || counts.batches() == before;
+        Ok(is_whole.then(|| listing.finish(&self.state.name)))
+    }
+}
+
+/// An iterator over a range.
+pub(crate) fn iterate<'a>(view: View<'a>, range: Range<impl Into<Vec<u8>>>) -> DBRawIterator<'a> {
+    let mut options = view.own_options();
+    if view.way == Way::Quick {
+        options.set_max_skippable_internal_keys(SKIPPED);
+    } else {
+        options.set_readahead_size(READAHEAD_BYTES);
+    }
+    options.set_iterate_range(range.start.into()..range.end.into());
+    let mut iterator = view.db.db.raw_iterator_opt(options);
+    iterator.seek_to_first();
+    iterator
+}
+
+/// A page being filled, in slices.
+struct Listing {
+    range: Range<Vec<u8>>,
+    limit: usize,
+    budget: usize,
+    keys: Vec<String>,
+    bytes: usize,
+    passed: usize,
+    /// The key that was passed over last, where that is not the last of the page's.
+    passed_key: Option<String>,
+    is_full: bool,
+}
+
+impl Listing {
+    fn new(bucket: &Bucket, request: &PageRequest<'_>, after: Option<&str>) -> Self {
+        let id = bucket.state.id();
+        let mut range = id.map_or(Vec::new()..Vec::new(), |id| prefix_range(id, request.prefix));
+        if let Some((id, after)) = id.zip(after) {
+            range.start = range.start.max(next(id, after));
+        }
+        Self {
+            range,
+            limit: request.limit,
+            budget: request.budget,
+            keys: Vec::new(),
+            bytes: 0,
+            passed: 0,
+            passed_key: None,
+            is_full: false,
+        }
+    }
+
+    /// Lists until the page is done, or for about a slice; tells whether it is done.
+    fn step(&mut self, view: View<'_>, begun: Option<Instant>) -> Result<bool, Fault> {
+        if self.range.is_empty() {
+            return Ok(true);
+        }
+        let mut iterator = iterate(view, self.range.clone());
+        let mut visited = 0_usize;
+        while let Some((physical, raw)) = iterator.item() {
+            let Some((id, key)) = split_entry(physical) else {
+                return Err(Fault::damaged("an entry's physical key has a form that this version does not write"));
+            };
+            if !self.visit(key, &Record::read(raw)?) {
+                return Ok(true);
+            }
+            visited += 1;
+            if visited.is_multiple_of(ENTRIES_PER_LOOK) && begun.is_some_and(|begun| begun.elapsed() > SLICE) {
+                self.range.start = next(id, key);
+                return Ok(false);
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(Fault::read)?;
+        Ok(true)
+    }
+
+    /// Takes an entry in; false if it has no room on this page.
+    fn visit(&mut self, key: &str, record: &Record<'_>) -> bool {
+        let is_full = self.keys.len() >= self.limit
+            || (self.bytes + key.len() > self.budget && !self.keys.is_empty())
+            || self.passed >= PASSED_OVER;
+        if is_full {
+            self.is_full = true;
+            return false;
+        }
+        if record.is_live() {
+            self.bytes += key.len();
+            self.keys.push(key.to_owned());
+            self.passed_key = None;
+        } else {
+            self.passed += 1;
+            self.passed_key = Some(key.to_owned());
+        }
+        true
+    }
+
+    fn finish(self, bucket: &str) -> Page {
+        let last = self.passed_key.as_ref().or(self.keys.last()).filter(|_| self.is_full);
+        let cursor = last.map(|key| cursor::encode(PROVIDER, bucket, key));
+        Page { keys: self.keys, cursor }
+    }
+}
+
+/// The least physical key above that of `key`.
+fn next(id: u64, key: &str) -> Vec<u8> {
+    [PhysicalKey::entry(id, key).as_ref(), &[0]].concat()
+}

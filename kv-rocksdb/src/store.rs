@@ -1,0 +1,307 @@
+//! What all handles on a store share, and how their calls run.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kv_core::Result;
+use kv_core::local::{Bell, Hub, KeyLocks};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use tokio::task::coop::consume_budget;
+
+use crate::committer::Committer;
+use crate::config::Config;
+use crate::engine::{Engine, View, Way};
+use crate::entry::Entry;
+use crate::error::Fault;
+use crate::io::offload;
+use crate::layout::PhysicalKey;
+use crate::registry::{BucketState, Registry};
+use crate::tally::Tally;
+
+/// How long a step of longer work takes before it lets others run: well under the 1 ms that a poll may last
+/// (RUN-2).
+pub(crate) const SLICE: Duration = Duration::from_micros(400);
+
+/// Units of a task's budget that one call uses up at most: longer ones yield by themselves.
+const MOST_CHARGED: usize = 64;
+
+/// Times that a step finds its record out of memory, having had it read, before it runs where it may wait.
+const COLD_TRIES: usize = 2;
+
+/// What a call was doing when it failed.
+const READING: &str = "reading an entry";
+const WRITING: &str = "writing an entry";
+
+/// Uses up the task's budget by the work of a call, or a task that makes long ones again and again would not yield for
+/// tens of milliseconds (RUN-2).
+pub(crate) async fn charge(units: usize) {
+    for _ in 0..units.clamp(1, MOST_CHARGED) {
+        consume_budget().await;
+    }
+}
+
+/// A store, without its threads.
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) engine: Arc<Engine>,
+    /// Shared by each write. Held alone by what may take long, so that nobody waits for that on the engine's own locks.
+    pub(crate) gate: Arc<RwLock<()>>,
+    pub(crate) locks: KeyLocks,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) committer: Option<Committer>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) counts: Counts,
+    /// Keeps everybody else out of the folder while the engine is open.
+    pub(crate) lock: Mutex<Option<FolderLock>>,
+}
+
+/// What happened so far, for people.
+#[derive(Default)]
+pub(crate) struct Counts {
+    /// Reads that memory could answer, and those that went to the pool.
+    pub(crate) hits: Tally,
+    pub(crate) misses: Tally,
+    /// Writes that the engine would have made wait.
+    pub(crate) stalls: AtomicU64,
+    /// Batches that were begun, and those that are over.
+    pub(crate) begun: AtomicU64,
+    pub(crate) ended: AtomicU64,
+}
+
+impl Counts {
+    /// How many batches there were; `None` while one is under way.
+    pub(crate) fn batches(&self) -> Option<u64> {
+        let ended = self.ended.load(Ordering::SeqCst);
+        (self.begun.load(Ordering::SeqCst) == ended).then_some(ended)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.bell.stop();
+        self.hub.close();
+        let end = End { engine: Arc::clone(&self.engine), lock: self.lock.lock().take() };
+        // Letting go of the engine waits for the disk, and this may be a task. On the pool, for which a runtime waits when it
+        // ends: a program that ends while the engine is being closed is stopped by the engine's own globals.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(end))),
+            Err(_) => drop(end),
+        }
+    }
+}
+
+/// Keeps everybody else out of a folder, until it is dropped.
+pub(crate) struct FolderLock(pub(crate) File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // By closing the file alone it would go on where another thread is starting a process: that has all files open for
+        // a moment.
+        let _ = self.0.unlock();
+    }
+}
+
+/// What is left of a store that nobody closed.
+struct End {
+    engine: Arc<Engine>,
+    /// Let go after the engine.
+    lock: Option<FolderLock>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.engine.close();
+        drop(self.lock.take());
+    }
+}
+
+impl Inner {
+    /// Waits until what was written is as durable as the store promises (DUR-1).
+    #[inline]
+    pub(crate) async fn acknowledge(&self) -> Result<()> {
+        match &self.committer {
+            None => Ok(()),
+            Some(committer) => Box::pin(committer.acknowledge()).await,
+        }
+    }
+
+    /// Takes the gate alone: no writer is at work while the result lives.
+    pub(crate) async fn alone(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.gate).write_owned().await
+    }
+
+    /// Runs a step on the pool, alone. It goes on if this future is dropped.
+    pub(crate) async fn run_alone<T: Send + 'static>(
+        self: &Arc<Self>,
+        doing: &'static str,
+        step: impl FnOnce(&Self, View<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        let alone = self.alone().await;
+        let inner = Arc::clone(self);
+        offload(move || {
+            inner.engine.check_writable()?;
+            let done = inner.engine.run(Way::Alone, |view| step(&inner, view));
+            drop(alone);
+            done.map_err(|fault| fault.into_error(doing))
+        })
+        .await?
+    }
+
+    /// Has a row read into memory, on the pool and without any lock.
+    pub(crate) async fn warm(self: &Arc<Self>, key: impl AsRef<[u8]> + Send + 'static) -> Result<()> {
+        let inner = Arc::clone(self);
+        offload(move || inner.engine.wait(READING, |view| view.get(key).map(drop))).await?
+    }
+}
+
+/// An open bucket.
+#[derive(Clone)]
+pub(crate) struct Bucket {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) state: Arc<BucketState>,
+}
+
+impl Bucket {
+    /// Runs a read of one key: where it is asked for if memory can answer, else on the pool.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault> + Copy + Send + 'static,
+    ) -> Result<T> {
+        consume_budget().await;
+        if let Some(way) = self.inner.config.io.inline() {
+            match self.inner.engine.run(way, |view| step(view, &self.state, key)) {
+                Err(Fault::Cold) => self.inner.counts.misses.note(),
+                done => {
+                    if way == Way::Quick {
+                        self.inner.counts.hits.note();
+                    }
+                    return done.map_err(|fault| fault.into_error(READING));
+                }
+            }
+        }
+        // Boxed, so that the usual future stays small.
+        Box::pin(self.read_on_pool(key, step)).await
+    }
+
+    pub(crate) async fn read_on_pool<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl FnOnce(View<'_>, &BucketState, &str) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        let (bucket, key) = (self.clone(), key.to_owned());
+        offload(move || bucket.inner.engine.wait(READING, |view| step(view, &bucket.state, &key))).await?
+    }
+
+    /// Runs a step on one entry under its key's lock. It may be run several times, of which the last one counts: those
+    /// before it changed nothing.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        consume_budget().await;
+        let mut fault = None;
+        if let Some(way) = self.inner.config.io.inline()
+            && let Ok(_shared) = self.inner.gate.try_read()
+        {
+            self.inner.engine.check_writable()?;
+            match self.step(way, key, &step) {
+                Err(elsewhere) if elsewhere.is_elsewhere() => fault = Some(elsewhere),
+                done => return done.map_err(|fault| fault.into_error(WRITING)),
+            }
+        }
+        // Boxed, so that the usual future stays small.
+        Box::pin(self.write_slowly(key, step, fault)).await
+    }
+
+    async fn write_slowly<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
+        mut fault: Option<Fault>,
+    ) -> Result<T> {
+        let Some(way) = self.inner.config.io.inline() else { return self.write_on_pool(key, step).await };
+        let mut cold = 0;
+        loop {
+            match fault {
+                // The gate was held alone.
+                None => {}
+                Some(Fault::Cold) if cold < COLD_TRIES => {
+                    cold += 1;
+                    self.warm(key).await?;
+                }
+                Some(fault) => {
+                    self.note_stall(&fault);
+                    return self.write_alone(key, step).await;
+                }
+            }
+            let _shared = self.inner.gate.read().await;
+            self.inner.engine.check_writable()?;
+            match self.step(way, key, &step) {
+                Err(elsewhere) if elsewhere.is_elsewhere() => fault = Some(elsewhere),
+                done => return done.map_err(|fault| fault.into_error(WRITING)),
+            }
+        }
+    }
+
+    /// The call goes on if this future is dropped, and must keep those out who want to be alone until it ends.
+    async fn write_on_pool<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.inner.gate).read_owned().await;
+        let (bucket, at) = (self.clone(), key.to_owned());
+        let (done, step) = offload(move || {
+            let done = match bucket.inner.engine.check_writable() {
+                Ok(()) => bucket.step(Way::Shared, &at, &step),
+                Err(refused) => Err(Fault::Own(refused)),
+            };
+            drop(shared);
+            (done, step)
+        })
+        .await?;
+        match done {
+            Err(elsewhere) if elsewhere.is_elsewhere() => {
+                self.note_stall(&elsewhere);
+                self.write_alone(key, step).await
+            }
+            done => done.map_err(|fault| fault.into_error(WRITING)),
+        }
+    }
+
+    async fn write_alone<T: Send + 'static>(
+        &self,
+        key: &str,
+        step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        let (state, key) = (Arc::clone(&self.state), key.to_owned());
+        let step = move |inner: &Inner, view: View<'_>| step(&mut Entry::lock(inner, view, &state, &key));
+        self.inner.run_alone(WRITING, step).await
+    }
+
+    fn note_stall(&self, fault: &Fault) {
+        if matches!(fault, Fault::Stalled) {
+            self.inner.counts.stalls.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the entry's record read into memory.
+    async fn warm(&self, key: &str) -> Result<()> {
+        match self.state.id() {
+            Some(id) => self.inner.warm(PhysicalKey::entry(id, key)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn step<T>(&self, way: Way, key: &str, step: &impl Fn(&mut Entry<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let inner = &*self.inner;
+        inner.engine.run(way, |view| step(&mut Entry::lock(inner, view, &self.state, key)))
+    }
+}

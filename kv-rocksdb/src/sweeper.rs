@@ -1,0 +1,294 @@
+//! One thread that gives storage back: expired entries, and what dropped buckets left.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use kv_core::Result;
+use kv_core::local::{Bell, now};
+use rocksdb::{CompactOptions, WriteBatch};
+
+use crate::engine::{View, Way};
+use crate::entry::Entry;
+use crate::error::{Fault, damaged};
+use crate::layout::{
+    GARBAGE, PhysicalKey, bucket_ranges, deadline_key, deadlines_from, end_of_files, garbage_key, kind_range,
+    registry_key, split_deadline, split_entry, split_garbage,
+};
+use crate::list::iterate;
+use crate::record::Record;
+use crate::registry::Owner;
+use crate::store::Inner;
+
+/// Rows that one step of the work goes through, so that closing never waits long and a write of ours is short.
+const STEP_ROWS: usize = 256;
+
+/// A dropped bucket of up to this many rows and bytes is removed row by row; of a larger one whole files go, which costs a
+/// compaction.
+const SMALL_ROWS: usize = 4_096;
+const SMALL_BYTES: usize = 1 << 20;
+
+/// How long to let others go first who need the store for themselves, or the engine that is behind with its work.
+const PAUSE: Duration = Duration::from_millis(1);
+const LONG_PAUSE: Duration = Duration::from_millis(50);
+
+/// Times that an entry is read into memory and gone again before it is removed all the same, which waits for the disk under
+/// the key's lock.
+const COLD_TRIES: usize = 8;
+
+/// An entry that has to go.
+struct Due {
+    deadline: u64,
+    id: u64,
+    key: String,
+    bucket: String,
+}
+
+/// The thread's own notes.
+struct Sweep {
+    bell: Arc<Bell>,
+    /// The deadline's row after which to go on: those before it are gone, but the engine would look at each again.
+    after: Vec<u8>,
+    after_deadline: u64,
+}
+
+/// Starts the thread. It ends by itself when the store goes.
+pub(crate) fn start(inner: &Arc<Inner>) -> std::io::Result<JoinHandle<()>> {
+    let weak = Arc::downgrade(inner);
+    let sweep = Sweep { bell: Arc::clone(&inner.bell), after: Vec::new(), after_deadline: 0 };
+    sweep.bell.ring();
+    std::thread::Builder::new().name("kv-rocksdb sweeper".to_owned()).spawn(move || sweep.run(&weak))
+}
+
+impl Sweep {
+    fn run(mut self, weak: &Weak<Inner>) {
+        while self.bell.wait() {
+            let Some(inner) = weak.upgrade() else { return };
+            // If it fails writing is off, or the store is damaged here. What is expired stays absent for readers all the
+            // same; reopening tries again.
+            if let Ok(true) = self.step(&inner) {
+                self.bell.ring();
+            }
+        }
+    }
+
+    /// Does some of each kind of work; tells whether there is more to do now.
+    fn step(&mut self, inner: &Inner) -> Result<bool> {
+        inner.engine.check_writable()?;
+        Ok(self.expire(inner)? | self.collect(inner)?)
+    }
+
+    /// Removes expired entries; tells whether there may be more.
+    fn expire(&mut self, inner: &Inner) -> Result<bool> {
+        let now = now();
+        if now < self.after_deadline {
+            // The clock was set back.
+            self.after.clear();
+        }
+        let due = inner.engine.wait("looking for expired entries", |view| self.find_due(inner, view, now))?;
+        let is_more = due.len() == STEP_ROWS;
+        for due in due {
+            if !self.expire_one(inner, &due)? {
+                return Ok(false);
+            }
+            self.after = deadline_key(due.deadline, due.id, &due.key);
+            self.after_deadline = due.deadline;
+        }
+        Ok(is_more)
+    }
+
+    fn find_due(&self, inner: &Inner, view: View<'_>, now: u64) -> Result<Vec<Due>, Fault> {
+        let mut found = Vec::new();
+        let mut iterator = iterate(view, deadlines_from(&self.after));
+        while let Some((row, bucket)) = iterator.item() {
+            let parts = split_deadline(row).zip(std::str::from_utf8(bucket).ok());
+            let Some(((deadline, id, key), bucket)) = parts else {
+                return Err(Fault::damaged("a deadline has a form that this version does not write"));
+            };
+            if deadline > now {
+                inner.bell.at(deadline);
+                return Ok(found);
+            }
+            if found.len() == STEP_ROWS {
+                return Ok(found);
+            }
+            found.push(Due { deadline, id, key: key.to_owned(), bucket: bucket.to_owned() });
+            iterator.next();
+        }
+        iterator.status().map_err(Fault::read)?;
+        Ok(found)
+    }
+
+    /// Removes an entry, and waits out whoever is in the way; false if the store ends meanwhile.
+    fn expire_one(&self, inner: &Inner, due: &Due) -> Result<bool> {
+        const DOING: &str = "removing an expired entry";
+        let mut cold = 0;
+        loop {
+            // Without any lock, so that nobody waits for the disk with us.
+            inner.engine.wait(DOING, |view| {
+                view.get(PhysicalKey::entry(due.id, &due.key))?;
+                view.get(registry_key(&due.bucket)).map(drop)
+            })?;
+            let way = if cold < COLD_TRIES { Way::Quick } else { Way::Shared };
+            let done = match inner.gate.try_read() {
+                Err(_) => Err(Fault::Alone),
+                Ok(_shared) => inner.engine.run(way, |view| {
+                    let state = inner.registry.state(view.db.view(Way::Quick), &due.bucket)?;
+                    Entry::lock(inner, view, &state, &due.key).expire(due.id, due.deadline)
+                }),
+            };
+            let pause = match done {
+                Ok(()) => return Ok(true),
+                Err(Fault::Cold) => PAUSE,
+                Err(Fault::Alone) => PAUSE,
+                Err(Fault::Stalled) => LONG_PAUSE,
+                Err(fault) => return Err(fault.into_error(DOING)),
+            };
+            cold += 1;
+            if !self.bell.pause(pause) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Removes what dropped buckets left; tells whether there may be more.
+    fn collect(&self, inner: &Inner) -> Result<bool> {
+        const DOING: &str = "removing a dropped bucket's entries";
+        let first = inner.engine.wait(DOING, |view| {
+            let iterator = iterate(view, kind_range(GARBAGE));
+            let first = iterator.item().map(|(key, row)| (split_garbage(key), row.to_vec()));
+            iterator.status().map_err(Fault::read)?;
+            Ok(first)
+        })?;
+        let Some((id, row)) = first else { return Ok(false) };
+        let Some(id) = id else {
+            return Err(damaged("a dropped bucket's row has a form that this version does not write"));
+        };
+        let owner = Owner::of_garbage(id, &row);
+        let rows = inner.engine.wait(DOING, |view| small(view, id))?;
+        let done = match rows {
+            Some(rows) => self.remove(inner, rows)?,
+            None => self.remove_files(inner, owner)?,
+        };
+        // Last: until then the next opening goes on.
+        Ok(done.is_continue() && self.remove(inner, vec![garbage_key(id).to_vec()])?.is_continue())
+    }
+
+    /// Removes rows that nobody uses any more.
+    fn remove(&self, inner: &Inner, rows: Vec<Vec<u8>>) -> Result<ControlFlow<()>> {
+        for rows in rows.chunks(STEP_ROWS) {
+            let done = self.write(inner, || {
+                let mut batch = WriteBatch::default();
+                rows.iter().for_each(|row| batch.delete(row));
+                batch
+            })?;
+            if done.is_break() {
+                return Ok(done);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Gives back the files of a large bucket.
+    fn remove_files(&self, inner: &Inner, owner: Owner) -> Result<ControlFlow<()>> {
+        const DOING: &str = "removing a dropped bucket's files";
+        let ranges = bucket_ranges(owner.id);
+        // Whole files first: with them a removal noted in one of them would go too.
+        inner.engine.wait(DOING, |view| {
+            for range in &ranges {
+                view.db.db.delete_file_in_range(&range.start[..], &end_of_files(range.start)).map_err(Fault::Read)?;
+            }
+            Ok(())
+        })?;
+        let done = self.write(inner, || {
+            let mut batch = WriteBatch::default();
+            ranges.iter().for_each(|range| batch.delete_range(range.start, range.end));
+            batch
+        })?;
+        if done.is_break() || (owner.has_deadlines() && self.remove_deadlines(inner, owner.id)?.is_break()) {
+            return Ok(ControlFlow::Break(()));
+        }
+        // It writes out what is in memory, and leaves the engine's own work its turn.
+        let mut options = CompactOptions::default();
+        options.set_exclusive_manual_compaction(false);
+        for range in &ranges {
+            if !self.bell.pause(Duration::ZERO) {
+                return Ok(ControlFlow::Break(()));
+            }
+            inner.engine.wait(DOING, |view| {
+                view.db.db.compact_range_opt(Some(range.start), Some(range.end), &options);
+                Ok(())
+            })?;
+        }
+        // One that was cut short by closing is begun again at the next opening.
+        Ok(if self.bell.pause(Duration::ZERO) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+
+    /// Removes the deadlines of a large bucket. They stand by time, so all are looked at.
+    fn remove_deadlines(&self, inner: &Inner, id: u64) -> Result<ControlFlow<()>> {
+        let mut after = Vec::new();
+        loop {
+            let (rows, last) = inner.engine.wait("looking for a dropped bucket's deadlines", |view| {
+                let mut rows = Vec::new();
+                let mut last = None;
+                let mut iterator = iterate(view, deadlines_from(&after));
+                let mut looked_at = 0;
+                while let Some(row) = iterator.key() {
+                    if split_deadline(row).is_some_and(|(_, owner, _)| owner == id) {
+                        rows.push(row.to_vec());
+                    }
+                    looked_at += 1;
+                    if looked_at == SMALL_ROWS {
+                        last = Some(row.to_vec());
+                        break;
+                    }
+                    iterator.next();
+                }
+                iterator.status().map_err(Fault::read)?;
+                Ok((rows, last))
+            })?;
+            let done = self.remove(inner, rows)?;
+            match last {
+                Some(last) if done.is_continue() => after = last,
+                _ => return Ok(done),
+            }
+        }
+    }
+
+    /// Writes, and waits out the engine where it is behind. Breaks if the store ends meanwhile.
+    fn write(&self, inner: &Inner, batch: impl Fn() -> WriteBatch) -> Result<ControlFlow<()>> {
+        loop {
+            inner.engine.check_writable()?;
+            match inner.engine.run(Way::Shared, |view| view.write(batch())) {
+                Ok(()) => return Ok(ControlFlow::Continue(())),
+                Err(Fault::Stalled) if self.bell.pause(LONG_PAUSE) => {}
+                Err(Fault::Stalled) => return Ok(ControlFlow::Break(())),
+                Err(fault) => return Err(fault.into_error("removing rows")),
+            }
+        }
+    }
+}
+
+/// The rows of a dropped bucket, its deadlines among them; `None` if it has many, or large ones.
+fn small(view: View<'_>, id: u64) -> Result<Option<Vec<Vec<u8>>>, Fault> {
+    let mut rows = Vec::new();
+    let mut bytes = 0;
+    for range in bucket_ranges(id) {
+        let mut iterator = iterate(view, range);
+        while let Some((physical, raw)) = iterator.item() {
+            bytes += physical.len() + raw.len();
+            if rows.len() >= SMALL_ROWS || bytes > SMALL_BYTES {
+                return Ok(None);
+            }
+            rows.push(physical.to_vec());
+            let deadline = Record::read(raw).ok().and_then(|record| record.deadline);
+            if let Some((deadline, (id, key))) = deadline.zip(split_entry(physical)) {
+                rows.push(deadline_key(deadline, id, key));
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(Fault::read)?;
+    }
+    Ok(Some(rows))
+}
