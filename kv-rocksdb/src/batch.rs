@@ -40,7 +40,7 @@ impl Batch for Bucket {
         if let Some(way) = inner.config.io.inline()
             && keys.len() <= INLINE_KEYS
         {
-            match inner.engine.run(way, |view| many::values(view, &self.state, keys, budget)) {
+            match inner.engine.run(way, |view| many::values(view, &self.state, keys, budget, true)) {
                 Err(Fault::Cold) => inner.counts.misses.note(),
                 // More than a task should copy.
                 Err(Fault::Alone) => {}
@@ -54,7 +54,7 @@ impl Batch for Bucket {
         }
         let bucket = self.clone();
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        offload(move || bucket.inner.engine.wait(DOING, |view| many::values(view, &bucket.state, &keys, budget)))
+        offload(move || bucket.inner.engine.wait(DOING, |view| many::values(view, &bucket.state, &keys, budget, false)))
             .await?
     }
 

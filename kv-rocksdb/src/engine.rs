@@ -6,9 +6,9 @@ use std::sync::{OnceLock, PoisonError};
 
 use crossbeam_utils::sync::ShardedLock;
 use kv_core::{Durability, ErrorKind, Result};
-use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, ReadOptions, WriteBatch, WriteOptions, properties};
 
-use crate::error::{Fault, closed, kind, refused};
+use crate::error::{Fault, closed, kind, refused, stuck};
 use crate::options::{read_options, write_options};
 
 /// How a step meets what is not at once to be had.
@@ -87,6 +87,15 @@ impl<'a> View<'a> {
 
     pub(crate) fn write(self, batch: WriteBatch) -> Result<(), Fault> {
         self.done(self.db.db.write_opt(batch, self.write_options()))
+    }
+
+    /// Refuses where a write would wait for what may never come: the engine stopped writing, and not because it is behind.
+    pub(crate) fn check_stall(self) -> Result<(), Fault> {
+        let number = |name| self.db.db.property_int_value(name).map_err(Fault::Read).map(Option::unwrap_or_default);
+        if number(properties::IS_WRITE_STOPPED)? > 0 && number(properties::BACKGROUND_ERRORS)? > 0 {
+            return Err(Fault::Own(stuck()));
+        }
+        Ok(())
     }
 
     fn write_options(self) -> &'a WriteOptions {

@@ -97,6 +97,16 @@ pub(crate) fn refused(why: ErrorKind) -> Error {
     .not_retryable()
 }
 
+/// Answers a write while the engine can't write out what it holds.
+pub(crate) fn stuck() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        Effect::None,
+        "the engine has stopped writing after an error in the background, a full disk for one; make room, or close the store \
+         and open it again",
+    )
+}
+
 /// Answers a write whose own step was done but whose sync failed.
 pub(crate) fn unsynced(why: ErrorKind, text: &str) -> Error {
     Error::new(why, Effect::Unknown, format!("making a write durable: {}", sentence(why)))
@@ -138,22 +148,25 @@ pub(crate) fn kind(error: &rocksdb::Error) -> ErrorKind {
 
 /// What the system said, by the texts of `strerror` in the C locale, which the engine puts at the end: it gives no number.
 fn io_text_kind(text: &str) -> ErrorKind {
-    let says = |part: &str| text.contains(part);
-    if says("No space left") || says("Disk quota exceeded") || says("Too many open files") || says("File too large") {
-        ErrorKind::ResourceExhausted
-    } else if says("Cannot allocate memory") || says("Space limit reached") {
-        ErrorKind::ResourceExhausted
-    } else if says("Permission denied") || says("Read-only file system") || says("Operation not permitted") {
-        ErrorKind::AccessDenied
-    } else if says("lock hold by current process") || says("LOCK: Resource temporarily unavailable") {
-        ErrorKind::Locked
-    } else if says("No such file or directory") || says("Corruption") {
-        ErrorKind::Corrupt
-    } else if says("Not a directory") || says("Is a directory") || says("File name too long") {
-        ErrorKind::InvalidArgument
-    } else {
-        ErrorKind::Other
-    }
+    const KINDS: [(ErrorKind, &[&str]); 5] = [
+        (
+            ErrorKind::ResourceExhausted,
+            &[
+                "No space left",
+                "Disk quota exceeded",
+                "Too many open files",
+                "File too large",
+                "Cannot allocate memory",
+                "Space limit reached",
+            ],
+        ),
+        (ErrorKind::AccessDenied, &["Permission denied", "Read-only file system", "Operation not permitted"]),
+        (ErrorKind::Locked, &["lock hold by current process", "LOCK: Resource temporarily unavailable"]),
+        (ErrorKind::Corrupt, &["No such file or directory", "Corruption"]),
+        (ErrorKind::InvalidArgument, &["Not a directory", "Is a directory", "File name too long"]),
+    ];
+    let found = KINDS.iter().find(|(_, parts)| parts.iter().any(|part| text.contains(part)));
+    found.map_or(ErrorKind::Other, |(kind, _)| *kind)
 }
 
 /// The kind of a failure of the file system.

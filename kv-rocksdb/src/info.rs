@@ -18,7 +18,7 @@ const LEVELS: usize = 7;
 /// Gathers the facts. Blocks the thread.
 pub(crate) fn info(inner: &Inner) -> Result<Vec<(&'static str, String)>> {
     let config = &inner.config;
-    let engine = inner.engine.wait("measuring the store", |view| engine(view))?;
+    let engine = inner.engine.wait("measuring the store", engine)?;
     let mut rows = vec![
         ("engine", declared(config.durability).engine),
         ("folder", config.path.display().to_string()),

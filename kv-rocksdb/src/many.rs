@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kv_core::{Error, IncomingValue};
 use rocksdb::{DBPinnableSlice, ReadOptions, Snapshot};
 
-use crate::engine::{View, Way};
+use crate::engine::View;
 use crate::entry::{Old, body};
 use crate::error::Fault;
 use crate::layout::PhysicalKey;
@@ -55,19 +55,19 @@ impl Sorted {
     }
 }
 
-/// Reads the values of many keys, at most `budget` bytes of them.
+/// Reads the values of many keys, at most `budget` bytes of them. On a task it refuses what takes long.
 pub(crate) fn values<K: AsRef<str>>(
     view: View<'_>,
     state: &BucketState,
     keys: &[K],
     budget: usize,
+    is_task: bool,
 ) -> Result<Vec<Option<IncomingValue>>, Fault> {
     let mut values = vec![None; keys.len()];
     let Some(id) = state.id() else { return Ok(values) };
     let sorted = Sorted::new(id, keys);
-    let is_quick = view.way == Way::Quick;
     // One call of the engine sees one state by itself. Bodies are read by further calls, but not here.
-    let snapshot = (keys.len() > TOGETHER || !is_quick).then(|| view.db.db.snapshot());
+    let snapshot = (keys.len() > TOGETHER || !is_task).then(|| view.db.db.snapshot());
     let own = snapshot.as_ref().map(|snapshot| at(view, snapshot));
     let options = own.as_ref().unwrap_or(view.options());
     let mut left = budget;
@@ -84,8 +84,8 @@ pub(crate) fn values<K: AsRef<str>>(
         left = left.checked_sub(bytes).ok_or_else(|| Error::reply_limit(budget))?;
         here += bytes;
         let value = match record.value {
-            Value::Inline(value) if here <= INLINE_BYTES || !is_quick => Bytes::copy_from_slice(value),
-            Value::Large(bytes) if !is_quick => {
+            Value::Inline(value) if here <= INLINE_BYTES || !is_task => Bytes::copy_from_slice(value),
+            Value::Large(bytes) if !is_task => {
                 let key = keys.get(place).map(AsRef::as_ref).unwrap_or_default();
                 let found = view.db.db.get_pinned_opt(PhysicalKey::large(id, key), options);
                 body(found.map_err(Fault::read)?, bytes)?

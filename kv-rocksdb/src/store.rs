@@ -145,7 +145,10 @@ impl Inner {
         let inner = Arc::clone(self);
         offload(move || {
             inner.engine.check_writable()?;
-            let done = inner.engine.run(Way::Alone, |view| step(&inner, view));
+            let done = inner.engine.run(Way::Alone, |view| {
+                view.check_stall()?;
+                step(&inner, view)
+            });
             drop(alone);
             done.map_err(|fault| fault.into_error(doing))
         })

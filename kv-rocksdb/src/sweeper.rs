@@ -140,12 +140,14 @@ impl Sweep {
             };
             let pause = match done {
                 Ok(()) => return Ok(true),
-                Err(Fault::Cold) => PAUSE,
+                Err(Fault::Cold) => {
+                    cold += 1;
+                    PAUSE
+                }
                 Err(Fault::Alone) => PAUSE,
                 Err(Fault::Stalled) => LONG_PAUSE,
                 Err(fault) => return Err(fault.into_error(DOING)),
             };
-            cold += 1;
             if !self.bell.pause(pause) {
                 return Ok(false);
             }

@@ -38,7 +38,7 @@ fn sizes(round: usize, key: usize) -> Option<usize> {
 
 /// Whether a key is written by a call of its own in a round, or in a batch.
 fn is_alone(round: usize, key: usize) -> bool {
-    random(&format!("way {round} {key}")) / 2 % 2 == 0
+    (random(&format!("way {round} {key}")) / 2).is_multiple_of(2)
 }
 
 /// How many of the ways in which one size can follow another are tried.

@@ -165,6 +165,12 @@ fn open_here() -> Result<(), Failed> {
                 return fail("the store may be closed later, so opening may be tried again");
             }
         }
+        // Nor is it another store under another name: the engine knows its own locks by the path.
+        let moved = folder.path().join("moved");
+        fs::rename(&path, &moved)?;
+        let refused = refusal(Config::new(&moved)).await;
+        fs::rename(&moved, &path)?;
+        expect(&refused?, ErrorKind::Locked, "open elsewhere")?;
         if store.open_bucket("b").await?.get("k").await?.as_deref() != Some(b"v") {
             return fail("the store that is open does not work on");
         }
