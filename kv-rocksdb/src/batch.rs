@@ -94,7 +94,7 @@ impl Bucket {
             let _shared = self.inner.gate.read().await;
             self.inner.engine.check_writable()?;
             match self.inner.engine.run(way, |view| apply(&self.inner, view, &self.state, &changes)) {
-                Err(elsewhere) if elsewhere.is_elsewhere() => {}
+                Err(elsewhere) if elsewhere.is_elsewhere() => self.note_stall(&elsewhere),
                 done => {
                     done.map_err(|fault| fault.into_error(DOING))?;
                     return self.inner.acknowledge().await;

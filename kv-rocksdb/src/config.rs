@@ -22,7 +22,7 @@ pub struct Config {
     /// Where calls run that could block (RUN-2).
     pub io: IoPolicy,
     /// Memory for the block cache, in MiB. The memtables take up to 128 MiB more, and the tables' indexes and filters
-    /// about 1.5 bytes an entry.
+    /// about 2 bytes an entry.
     pub cache_mb: u64,
     /// How many of the store's files stay open; `None`, the default, for all of them. With fewer, a read of a file that
     /// is closed opens it first, on the blocking pool.

@@ -9,7 +9,7 @@ use kv_core::{Durability, ErrorKind, Result};
 use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, ReadOptions, WriteBatch, WriteOptions, properties};
 
 use crate::error::{Fault, closed, kind, refused, stuck};
-use crate::options::{read_options, write_options};
+use crate::options::{body_options, read_options, write_options};
 
 /// How a step meets what is not at once to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(crate) struct Db {
     pub(crate) cache: Cache,
     probe: ReadOptions,
     full: ReadOptions,
+    bodies: ReadOptions,
     quick: WriteOptions,
     patient: WriteOptions,
 }
@@ -39,6 +40,7 @@ impl Db {
             cache,
             probe: read_options(true),
             full: read_options(false),
+            bodies: body_options(),
             quick: write_options(durability, false),
             patient: write_options(durability, true),
         }
@@ -59,6 +61,11 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     pub(crate) fn get(self, key: impl AsRef<[u8]>) -> Result<Option<DBPinnableSlice<'a>>, Fault> {
         self.db.db.get_pinned_opt(key, self.options()).map_err(Fault::read)
+    }
+
+    /// Reads the body of a large value. For a thread that may wait.
+    pub(crate) fn get_body(self, key: impl AsRef<[u8]>) -> Result<Option<DBPinnableSlice<'a>>, Fault> {
+        self.db.db.get_pinned_opt(key, &self.db.bodies).map_err(Fault::Read)
     }
 
     /// The options of a read.

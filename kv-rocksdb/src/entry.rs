@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use kv_core::local::{KeyLock, Version};
 use kv_core::{Event, IncomingValue};
-use rocksdb::WriteBatch;
+use rocksdb::{ReadOptions, WriteBatch};
 
 use crate::engine::{View, Way};
 use crate::error::Fault;
 use crate::layout::{PhysicalKey, deadline_key};
+use crate::options::body_options;
 use crate::record::{Head, INLINE_VALUE_BYTES, Record, Value, with_record};
 use crate::registry::{BucketState, Owner};
 use crate::store::Inner;
@@ -30,20 +31,18 @@ pub(crate) fn look<T>(
 pub(crate) fn load(view: View<'_>, state: &BucketState, key: &str) -> Result<Option<Bytes>, Fault> {
     let Some(id) = state.id() else { return Ok(None) };
     let snapshot = view.db.db.snapshot();
-    let options = || {
-        let mut options = view.own_options();
+    let get = |at: PhysicalKey, mut options: ReadOptions| {
         options.set_snapshot(&snapshot);
-        options
+        view.db.db.get_pinned_opt(at, &options).map_err(Fault::read)
     };
-    let get = |at: PhysicalKey| view.db.db.get_pinned_opt(at, &options()).map_err(Fault::read);
-    let Some(raw) = get(PhysicalKey::entry(id, key))? else { return Ok(None) };
+    let Some(raw) = get(PhysicalKey::entry(id, key), view.own_options())? else { return Ok(None) };
     let record = Record::read(&raw)?;
     if !record.is_live() {
         return Ok(None);
     }
     match record.value {
         Value::Inline(value) => Ok(Some(Bytes::copy_from_slice(value))),
-        Value::Large(bytes) => body(get(PhysicalKey::large(id, key))?, bytes).map(Some),
+        Value::Large(bytes) => body(get(PhysicalKey::body(id, key), body_options())?, bytes).map(Some),
     }
 }
 
@@ -87,10 +86,10 @@ pub(crate) fn change(
         None => batch.delete(&at),
     }
     match new {
-        Some((value, _)) if is_large => batch.put(PhysicalKey::large(owner.id, key), value),
+        Some((value, _)) if is_large => batch.put(PhysicalKey::body(owner.id, key), value),
         // Whoever did not look must take it that a body is there.
         _ if owner.has_large() && old.is_none_or(|old| old.is_some_and(|old| old.head.is_large)) => {
-            batch.delete(PhysicalKey::large(owner.id, key));
+            batch.delete(PhysicalKey::body(owner.id, key));
         }
         _ => {}
     }
@@ -137,12 +136,12 @@ impl<'a> Entry<'a> {
 
     /// The value, if there is one. A large one is only read where nobody else waits for the key's lock.
     pub(crate) fn load(&mut self) -> Result<Option<Bytes>, Fault> {
-        let (view, key) = (self.view, PhysicalKey::large(self.state.id().unwrap_or_default(), self.key));
+        let (view, key) = (self.view, PhysicalKey::body(self.state.id().unwrap_or_default(), self.key));
         self.look(|record| match record.map(|record| record.value) {
             None => Ok(None),
             Some(Value::Inline(value)) => Ok(Some(Bytes::copy_from_slice(value))),
             Some(Value::Large(_)) if view.way != Way::Alone => Err(Fault::Alone),
-            Some(Value::Large(bytes)) => body(view.get(key)?, bytes).map(Some),
+            Some(Value::Large(bytes)) => body(view.get_body(key)?, bytes).map(Some),
         })
     }
 
@@ -220,7 +219,7 @@ impl<'a> Entry<'a> {
         if let Some(head) = head {
             batch.delete(PhysicalKey::entry(id, self.key));
             if head.is_large {
-                batch.delete(PhysicalKey::large(id, self.key));
+                batch.delete(PhysicalKey::body(id, self.key));
             }
         }
         self.view.write(batch)?;

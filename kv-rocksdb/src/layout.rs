@@ -5,14 +5,15 @@
 
 use std::ops::Range;
 
+/// The body of a large value: id and key. In front of all others: the engine begins a block of its own for what follows a
+/// large value, but not for the value itself, and small rows must not share a block that no cache holds.
+const BODY: u8 = b'B';
 /// A dropped bucket whose entries are still being removed: id, to name.
 pub(crate) const GARBAGE: u8 = b'G';
 /// A bucket: name, to id and flags.
 pub(crate) const REGISTRY: u8 = b'R';
 /// An entry: id and key, to record.
 const ENTRY: u8 = b'E';
-/// The body of a large value: id and key.
-const LARGE: u8 = b'L';
 /// A deadline, an id and a key, to the bucket's name.
 const DEADLINE: u8 = b'D';
 
@@ -42,8 +43,8 @@ impl PhysicalKey {
     }
 
     /// Where the body of a large value stands.
-    pub(crate) fn large(id: u64, key: &str) -> Self {
-        Self::new(LARGE, id, key)
+    pub(crate) fn body(id: u64, key: &str) -> Self {
+        Self::new(BODY, id, key)
     }
 
     fn new(tag: u8, id: u64, key: &str) -> Self {
@@ -91,7 +92,7 @@ fn split(rest: &[u8]) -> Option<(u64, &str)> {
 /// The rows of a dropped bucket: its entries, and the bodies of its large values.
 pub(crate) fn bucket_ranges(id: u64) -> [Range<[u8; HEAD_BYTES]>; 2] {
     // Ids are counted up from 1, so there is always a next one.
-    [ENTRY, LARGE].map(|tag| head(tag, id)..head(tag, id + 1))
+    [ENTRY, BODY].map(|tag| head(tag, id)..head(tag, id + 1))
 }
 
 /// What stands behind all rows of a range and before the next bucket's first one: the engine takes the end of a range of
@@ -174,7 +175,7 @@ mod tests {
                 let entry = PhysicalKey::entry(id, key);
                 assert_eq!(split_entry(entry.as_ref()), Some((id, key)));
                 assert!(seen.insert(entry.as_ref().to_vec()));
-                assert!(seen.insert(PhysicalKey::large(id, key).as_ref().to_vec()));
+                assert!(seen.insert(PhysicalKey::body(id, key).as_ref().to_vec()));
                 let deadline = deadline_key(7, id, key);
                 assert_eq!(split_deadline(&deadline), Some((7, id, key)));
                 assert!(seen.insert(deadline));
@@ -182,7 +183,7 @@ mod tests {
                 let holds =
                     |range: &Range<[u8; HEAD_BYTES]>, key: &[u8]| (&range.start[..]..&range.end[..]).contains(&key);
                 assert!(holds(&entries, entry.as_ref()));
-                assert!(holds(&bodies, PhysicalKey::large(id, key).as_ref()));
+                assert!(holds(&bodies, PhysicalKey::body(id, key).as_ref()));
             }
             assert!(seen.insert(garbage_key(id).to_vec()));
             assert_eq!(split_garbage(&garbage_key(id)), Some(id));
@@ -193,6 +194,7 @@ mod tests {
         for own in [FORMAT, CLOSED, NEXT_ID] {
             assert!(seen.insert(own.to_vec()));
         }
+        assert!(seen.iter().all(|key| key.first() >= Some(&BODY)), "bodies come first");
     }
 
     #[test]
@@ -203,7 +205,7 @@ mod tests {
                 let is_in = range.contains(&PhysicalKey::entry(7, key).as_ref().to_vec());
                 assert_eq!(is_in, key.starts_with(prefix), "{key:?} in {prefix:?}");
                 assert!(!range.contains(&PhysicalKey::entry(8, key).as_ref().to_vec()));
-                assert!(!range.contains(&PhysicalKey::large(7, key).as_ref().to_vec()));
+                assert!(!range.contains(&PhysicalKey::body(7, key).as_ref().to_vec()));
             }
         }
     }

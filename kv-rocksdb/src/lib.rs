@@ -14,6 +14,7 @@ mod info;
 mod io;
 mod layout;
 mod list;
+mod logs;
 mod many;
 mod marker;
 mod open;

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use kv_core::{Error, IncomingValue};
-use rocksdb::{DBPinnableSlice, ReadOptions, Snapshot};
+use rocksdb::{DBPinnableSlice, ReadOptions};
 
 use crate::engine::View;
 use crate::entry::{Old, body};
 use crate::error::Fault;
 use crate::layout::PhysicalKey;
+use crate::options::body_options;
 use crate::record::{Record, Value};
 use crate::registry::BucketState;
 
@@ -68,7 +69,11 @@ pub(crate) fn values<K: AsRef<str>>(
     let sorted = Sorted::new(id, keys);
     // One call of the engine sees one state by itself. Bodies are read by further calls, but not here.
     let snapshot = (keys.len() > TOGETHER || !is_task).then(|| view.db.db.snapshot());
-    let own = snapshot.as_ref().map(|snapshot| at(view, snapshot));
+    let at = |mut options: ReadOptions| {
+        snapshot.as_ref().inspect(|snapshot| options.set_snapshot(snapshot));
+        options
+    };
+    let own = snapshot.is_some().then(|| at(view.own_options()));
     let options = own.as_ref().unwrap_or(view.options());
     let mut left = budget;
     let mut here = 0;
@@ -87,7 +92,7 @@ pub(crate) fn values<K: AsRef<str>>(
             Value::Inline(value) if here <= INLINE_BYTES || !is_task => Bytes::copy_from_slice(value),
             Value::Large(bytes) if !is_task => {
                 let key = keys.get(place).map(AsRef::as_ref).unwrap_or_default();
-                let found = view.db.db.get_pinned_opt(PhysicalKey::large(id, key), options);
+                let found = view.db.db.get_pinned_opt(PhysicalKey::body(id, key), &at(body_options()));
                 body(found.map_err(Fault::read)?, bytes)?
             }
             _ => return Err(Fault::Alone),
@@ -110,10 +115,4 @@ pub(crate) fn heads(view: View<'_>, id: u64, keys: &[&str]) -> Result<Vec<Option
         Ok(())
     })?;
     Ok(heads)
-}
-
-fn at(view: View<'_>, snapshot: &Snapshot<'_>) -> ReadOptions {
-    let mut options = view.own_options();
-    options.set_snapshot(snapshot);
-    options
 }

@@ -4,7 +4,6 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind as Io};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use kv_core::local::{Bell, Hub, KeyLocks};
 use kv_core::{Durability, Effect, Error, ErrorKind, Result};
@@ -17,23 +16,18 @@ use crate::config::Config;
 use crate::engine::{Db, Engine, Way};
 use crate::error::{Fault, damaged, io_kind, sentence};
 use crate::layout::{CLOSED, FORMAT};
+use crate::logs;
 use crate::marker::{Mark, Marker, VERSION};
 use crate::options::options;
 use crate::registry::{Registry, read_number};
-use crate::store::{Counts, FolderLock, Inner};
+use crate::store::{Counts, FolderLock, Handle, Inner};
 use crate::sweeper;
 
 /// The file that says which files are the store's.
-const CURRENT: &str = "CURRENT";
-
-/// A store that was just opened, with the sweeper's thread.
-pub(crate) struct Opened {
-    pub(crate) inner: Arc<Inner>,
-    pub(crate) sweeper: JoinHandle<()>,
-}
+pub(crate) const CURRENT: &str = "CURRENT";
 
 /// Opens the store. Blocks the thread.
-pub(crate) fn open(mut config: Config) -> Result<Opened> {
+pub(crate) fn open(mut config: Config) -> Result<Handle> {
     enter_folder(&config)?;
     // The engine knows its own locks by the path.
     config.path = config.path.canonicalize().map_err(|cause| at_path("looking at", &config.path, cause))?;
@@ -44,6 +38,11 @@ pub(crate) fn open(mut config: Config) -> Result<Opened> {
     let is_new = matches!(mark, Mark::None | Mark::New);
     if mark == Mark::None {
         Marker::write(folder, Mark::New).map_err(|cause| at_path("making a store in", folder, cause))?;
+    }
+    if has_current(folder)
+        && !logs::can_be_read(folder).map_err(|cause| at_path("reading the store in", folder, cause))?
+    {
+        return Err(damaged("a record of a log has a flipped bit"));
     }
     let db = open_db(&config, is_new).map_err(failed)?;
     check_format(&db, mark).map_err(failed)?;
@@ -61,7 +60,7 @@ pub(crate) fn open(mut config: Config) -> Result<Opened> {
     })
 }
 
-fn assemble(config: Config, db: Db, registry: Registry, lock: Option<FolderLock>) -> io::Result<Opened> {
+fn assemble(config: Config, db: Db, registry: Registry, lock: Option<FolderLock>) -> io::Result<Handle> {
     let engine = Arc::new(Engine::new(db));
     let committer = match config.durability {
         Durability::Power => Some(Committer::start(Arc::clone(&engine))?),
@@ -80,7 +79,7 @@ fn assemble(config: Config, db: Db, registry: Registry, lock: Option<FolderLock>
         config,
     });
     let sweeper = sweeper::start(&inner)?;
-    Ok(Opened { inner, sweeper })
+    Ok(Handle::new(inner, sweeper))
 }
 
 /// Makes sure that the path is a folder that may be read.
@@ -139,7 +138,7 @@ fn check_folder(config: &Config) -> Result<Mark> {
     let shown = folder.display();
     let failed = |cause| at_path("reading the store in", folder, cause);
     let mark = Marker::read(folder).map_err(failed)?;
-    let has_current = folder.join(CURRENT).exists();
+    let has_current = has_current(folder);
     match mark {
         Mark::Other => Err(Error::invalid(format!(
             "the store in {shown} has the layout of another version; open it with that one, or export it there and import it here"
@@ -152,6 +151,10 @@ fn check_folder(config: &Config) -> Result<Mark> {
         Mark::Open | Mark::Closed(_) if !has_current => Err(damaged("its file CURRENT is missing")),
         mark => Ok(mark),
     }
+}
+
+fn has_current(folder: &Path) -> bool {
+    folder.join(CURRENT).exists()
 }
 
 fn has_engine_files(folder: &Path) -> io::Result<bool> {
@@ -216,3 +219,7 @@ fn sync_parent(folder: &Path) -> io::Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

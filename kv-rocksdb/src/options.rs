@@ -65,6 +65,13 @@ pub(crate) fn read_options(is_probe: bool) -> ReadOptions {
     options
 }
 
+/// How bodies of large values are read: one would push a part of everything else out of the cache.
+pub(crate) fn body_options() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.fill_cache(false);
+    options
+}
+
 /// How writes are made: refused rather than stalled, or stalled as the engine wishes.
 pub(crate) fn write_options(durability: Durability, is_patient: bool) -> WriteOptions {
     let mut options = WriteOptions::default();

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -23,10 +22,10 @@ use crate::io::offload;
 use crate::layout::{CLOSED, REGISTRY, bucket_ranges, kind_range, registry_key};
 use crate::list::iterate;
 use crate::marker::{Mark, Marker};
-use crate::open::{self, Opened};
+use crate::open;
 use crate::record::Record;
 use crate::registry::{self, BucketState, Owner, read_number};
-use crate::store::{Bucket, Inner, SLICE};
+use crate::store::{Bucket, Handle, Inner, SLICE};
 
 /// What this provider declares with a durability class (contract, section 2).
 #[must_use]
@@ -56,14 +55,13 @@ pub async fn open_url(url: &StoreUrl) -> Result<Store> {
 ///
 /// Dropped without [`close`](kv_core::Provider::close) it lets go of the folder on the runtime's blocking pool.
 pub struct Provider {
-    inner: Arc<Inner>,
+    handle: Arc<Handle>,
     closing: Mutex<Closing>,
 }
 
 /// How far closing has come.
 enum Closing {
-    /// Open, with the sweeper's thread.
-    Not(Option<JoinHandle<()>>),
+    Not,
     /// Under way or done; gives the result once it is known.
     Begun(watch::Receiver<Option<Result<(), ClosingFailed>>>),
 }
@@ -85,28 +83,27 @@ impl Provider {
     /// [`AccessDenied`](ErrorKind::AccessDenied); [`Locked`](ErrorKind::Locked) if the store is open anywhere
     /// (DUR-4); [`Corrupt`](ErrorKind::Corrupt) (DUR-3); [`ResourceExhausted`](ErrorKind::ResourceExhausted).
     pub async fn open(config: Config) -> Result<Self> {
-        let Opened { inner, sweeper } = offload(move || open::open(config)).await??;
-        Ok(Self { inner, closing: Mutex::new(Closing::Not(Some(sweeper))) })
+        let handle = offload(move || open::open(config)).await??;
+        Ok(Self { handle: Arc::new(handle), closing: Mutex::new(Closing::Not) })
     }
 
     pub(crate) fn inner(&self) -> Arc<Inner> {
-        Arc::clone(&self.inner)
+        Arc::clone(&self.handle.inner)
     }
 
     /// Begins to close, once; gives where the result will be.
     fn begin_closing(&self) -> Result<watch::Receiver<Option<Result<(), ClosingFailed>>>> {
         let mut closing = self.closing.lock();
-        let sweeper = match &mut *closing {
-            Closing::Begun(result) => return Ok(result.clone()),
-            Closing::Not(sweeper) => sweeper.take(),
-        };
+        if let Closing::Begun(result) = &*closing {
+            return Ok(result.clone());
+        }
         let (sender, receiver) = watch::channel(None);
-        let inner = Arc::clone(&self.inner);
+        let handle = Arc::clone(&self.handle);
         // A thread, not a task: it must end whatever becomes of the runtime.
         let closer = std::thread::Builder::new().name("kv-rocksdb closer".to_owned());
         let begun = closer.spawn(move || {
             // Nobody may be listening any more.
-            let _ = sender.send(Some(close(&inner, sweeper).map_err(Arc::new)));
+            let _ = sender.send(Some(close(&handle).map_err(Arc::new)));
         });
         if let Err(cause) = begun {
             let text = "closing the store: no thread could be started";
@@ -118,8 +115,9 @@ impl Provider {
 }
 
 /// Closes the store. Blocks the thread.
-fn close(inner: &Inner, sweeper: Option<JoinHandle<()>>) -> Result<()> {
+fn close(handle: &Handle) -> Result<()> {
     const DOING: &str = "closing the store";
+    let inner = &*handle.inner;
     inner.bell.stop();
     let alone = inner.gate.blocking_write();
     let writable = inner.engine.check_writable();
@@ -129,24 +127,16 @@ fn close(inner: &Inner, sweeper: Option<JoinHandle<()>>) -> Result<()> {
         committer.join();
     }
     let done = times.and_then(|times| inner.engine.check_writable().map(|()| times));
-    // Or a compaction of the sweeper's would have to come to its end first.
-    let _ = inner.engine.wait(DOING, |view| {
-        view.db.db.cancel_all_background_work(false);
-        Ok(())
-    });
-    if let Some(sweeper) = sweeper {
-        // It has no panics of its own.
-        let _ = sweeper.join();
-    }
-    inner.engine.close();
-    inner.hub.close();
+    // Taken first, so that the folder is locked until all is noted.
+    let lock = inner.lock.lock().take();
+    drop(handle.end());
     let done = done.and_then(|times| {
         Marker::write(&inner.config.path, Mark::Closed(times)).map_err(|cause| {
             let text = "closing the store: noting that it is closed failed; what it holds is kept";
             Error::new(io_kind(&cause), Effect::Unknown, text).with_source(cause)
         })
     });
-    drop(inner.lock.lock().take());
+    drop(lock);
     drop(alone);
     done
 }
@@ -162,23 +152,23 @@ fn write_out(view: View<'_>) -> Result<u64, Fault> {
 #[async_trait]
 impl kv_core::Provider for Provider {
     fn declared(&self) -> Declared {
-        declared(self.inner.config.durability)
+        declared(self.handle.inner.config.durability)
     }
 
     async fn open_bucket(&self, name: &str) -> Result<Arc<dyn ProviderBucket>> {
         consume_budget().await;
-        let inner = &self.inner;
+        let inner = &self.handle.inner;
         // In memory, whatever the policy: nothing is waited for.
         let state = match inner.engine.run(Way::Quick, |view| inner.registry.state(view, name)) {
             Err(Fault::Cold) => Box::pin(self.find_bucket(name)).await?,
             state => state.map_err(|fault| fault.into_error(OPENING))?,
         };
-        Ok(Arc::new(Bucket { inner: Arc::clone(inner), state }))
+        Ok(Arc::new(Bucket::new(&self.handle, state)))
     }
 
     async fn buckets(&self) -> Result<Vec<String>> {
         consume_budget().await;
-        let inner = &self.inner;
+        let inner = &self.handle.inner;
         let mut names = Names::default();
         if let Some(way) = inner.config.io.inline() {
             loop {
@@ -200,7 +190,7 @@ impl kv_core::Provider for Provider {
 
     async fn drop_bucket(&self, name: &str) -> Result<()> {
         consume_budget().await;
-        let inner = &self.inner;
+        let inner = &self.handle.inner;
         let name = name.to_owned();
         let dropped = inner.run_alone("dropping a bucket", move |inner, view| {
             let Some(owner) = registry::stored(view, &name)? else { return Ok(()) };
@@ -254,7 +244,7 @@ const LISTING: &str = "listing buckets";
 impl Provider {
     /// Opens a bucket whose row is not in memory.
     async fn find_bucket(&self, name: &str) -> Result<Arc<BucketState>> {
-        let inner = &self.inner;
+        let inner = &self.handle.inner;
         inner.warm(registry_key(name)).await?;
         match inner.engine.run(Way::Quick, |view| inner.registry.state(view, name)) {
             Err(Fault::Cold) => {}
@@ -274,7 +264,7 @@ impl Provider {
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("kv_rocksdb::Provider").field("config", &self.inner.config).finish_non_exhaustive()
+        f.debug_struct("kv_rocksdb::Provider").field("config", &self.handle.inner.config).finish_non_exhaustive()
     }
 }
 

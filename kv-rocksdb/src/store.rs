@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kv_core::Result;
 use kv_core::local::{Bell, Hub, KeyLocks};
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
+use tokio::runtime::Handle as Runtime;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::task::coop::consume_budget;
 
@@ -26,8 +27,9 @@ use crate::tally::Tally;
 /// (RUN-2).
 pub(crate) const SLICE: Duration = Duration::from_micros(400);
 
-/// Units of a task's budget that one call uses up at most: longer ones yield by themselves.
-const MOST_CHARGED: usize = 64;
+/// Units of a task's budget that one call uses up at most: all that tokio gives, so that the longest calls let others run
+/// once, however soon the pool is done with them.
+const MOST_CHARGED: usize = 128;
 
 /// Times that a step finds its record out of memory, having had it read, before it runs where it may wait.
 const COLD_TRIES: usize = 2;
@@ -81,17 +83,60 @@ impl Counts {
     }
 }
 
-impl Drop for Inner {
+/// What all handles on a store hold: it ends with the last of them. The store's own threads do not hold it.
+pub(crate) struct Handle {
+    pub(crate) inner: Arc<Inner>,
+    sweeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Handle {
+    pub(crate) fn new(inner: Arc<Inner>, sweeper: JoinHandle<()>) -> Self {
+        Self { inner, sweeper: Mutex::new(Some(sweeper)) }
+    }
+
+    /// Takes over what has to be ended.
+    pub(crate) fn end(&self) -> End {
+        End { inner: Arc::clone(&self.inner), sweeper: self.sweeper.lock().take() }
+    }
+}
+
+impl Drop for Handle {
     fn drop(&mut self) {
-        self.bell.stop();
-        self.hub.close();
-        let end = End { engine: Arc::clone(&self.engine), lock: self.lock.lock().take() };
+        let end = self.end();
         // Letting go of the engine waits for the disk, and this may be a task. On the pool, for which a runtime waits when it
         // ends: a program that ends while the engine is being closed is stopped by the engine's own globals.
-        match Handle::try_current() {
+        match Runtime::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(end))),
             Err(_) => drop(end),
         }
+    }
+}
+
+/// Ends a store when it is dropped: its threads, then the engine, then the lock on the folder. Blocks the thread.
+pub(crate) struct End {
+    inner: Arc<Inner>,
+    sweeper: Option<JoinHandle<()>>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let inner = &*self.inner;
+        inner.bell.stop();
+        // Or a compaction of the sweeper's would have to come to its end first.
+        let _ = inner.engine.wait("ending the store", |view| {
+            view.db.db.cancel_all_background_work(false);
+            Ok(())
+        });
+        // Neither thread has panics of its own.
+        if let Some(sweeper) = self.sweeper.take() {
+            let _ = sweeper.join();
+        }
+        if let Some(committer) = &inner.committer {
+            committer.join();
+        }
+        inner.engine.close();
+        inner.hub.close();
+        drop(inner.lock.lock().take());
     }
 }
 
@@ -103,20 +148,6 @@ impl Drop for FolderLock {
         // By closing the file alone it would go on where another thread is starting a process: that has all files open for
         // a moment.
         let _ = self.0.unlock();
-    }
-}
-
-/// What is left of a store that nobody closed.
-struct End {
-    engine: Arc<Engine>,
-    /// Let go after the engine.
-    lock: Option<FolderLock>,
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.engine.close();
-        drop(self.lock.take());
     }
 }
 
@@ -167,9 +198,15 @@ impl Inner {
 pub(crate) struct Bucket {
     pub(crate) inner: Arc<Inner>,
     pub(crate) state: Arc<BucketState>,
+    /// Keeps the store open.
+    _handle: Arc<Handle>,
 }
 
 impl Bucket {
+    pub(crate) fn new(handle: &Arc<Handle>, state: Arc<BucketState>) -> Self {
+        Self { inner: Arc::clone(&handle.inner), state, _handle: Arc::clone(handle) }
+    }
+
     /// Runs a read of one key: where it is asked for if memory can answer, else on the pool.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -289,7 +326,7 @@ impl Bucket {
         self.inner.run_alone(WRITING, step).await
     }
 
-    fn note_stall(&self, fault: &Fault) {
+    pub(crate) fn note_stall(&self, fault: &Fault) {
         if matches!(fault, Fault::Stalled) {
             self.inner.counts.stalls.fetch_add(1, Ordering::Relaxed);
         }

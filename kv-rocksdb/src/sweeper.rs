@@ -1,7 +1,7 @@
 //! One thread that gives storage back: expired entries, and what dropped buckets left.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -53,21 +53,20 @@ struct Sweep {
     after_deadline: u64,
 }
 
-/// Starts the thread. It ends by itself when the store goes.
+/// Starts the thread. The bell ends it.
 pub(crate) fn start(inner: &Arc<Inner>) -> std::io::Result<JoinHandle<()>> {
-    let weak = Arc::downgrade(inner);
+    let inner = Arc::clone(inner);
     let sweep = Sweep { bell: Arc::clone(&inner.bell), after: Vec::new(), after_deadline: 0 };
     sweep.bell.ring();
-    std::thread::Builder::new().name("kv-rocksdb sweeper".to_owned()).spawn(move || sweep.run(&weak))
+    std::thread::Builder::new().name("kv-rocksdb sweeper".to_owned()).spawn(move || sweep.run(&inner))
 }
 
 impl Sweep {
-    fn run(mut self, weak: &Weak<Inner>) {
+    fn run(mut self, inner: &Inner) {
         while self.bell.wait() {
-            let Some(inner) = weak.upgrade() else { return };
             // If it fails writing is off, or the store is damaged here. What is expired stays absent for readers all the
             // same; reopening tries again.
-            if let Ok(true) = self.step(&inner) {
+            if let Ok(true) = self.step(inner) {
                 self.bell.ring();
             }
         }
