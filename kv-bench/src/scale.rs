@@ -207,7 +207,7 @@ fn open_again<E: Engine>(place: &E::Place, options: &Options, class: Class) -> R
     Ok(Some(Opening { ns, limit_ns, met: limit_ns.map(|limit| ns <= limit), resident_per_bucket }))
 }
 
-/// What the process for [`open_again`] found.
+/// What the process that opens the store again found.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Reopened {
     ns: f64,

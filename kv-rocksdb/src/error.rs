@@ -1,6 +1,7 @@
 //! Driver errors to ours: one total `match`, and the sentences.
 
 use std::io;
+use std::sync::Arc;
 
 use kv_core::{Effect, Error, ErrorKind};
 
@@ -108,9 +109,10 @@ pub(crate) fn stuck() -> Error {
 }
 
 /// Answers a write whose own step was done but whose sync failed.
-pub(crate) fn unsynced(why: ErrorKind, text: &str) -> Error {
+pub(crate) fn unsynced(failed: &Arc<Error>) -> Error {
+    let why = failed.kind();
     Error::new(why, Effect::Unknown, format!("making a write durable: {}", sentence(why)))
-        .with_source(io::Error::other(text.to_owned()))
+        .with_source(Arc::clone(failed))
 }
 
 pub(crate) fn sentence(kind: ErrorKind) -> &'static str {

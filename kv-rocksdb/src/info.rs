@@ -33,7 +33,7 @@ pub(crate) fn info(inner: &Inner) -> Result<Vec<(&'static str, String)>> {
         ("probe hits", inner.counts.hits.sum().to_string()),
         ("probe misses", inner.counts.misses.sum().to_string()),
         ("stalled writes", inner.counts.stalls.load(Ordering::Relaxed).to_string()),
-        ("syncs", inner.committer.as_ref().map_or(0, |committer| committer.syncs()).to_string()),
+        ("syncs", inner.committer.as_ref().map_or(0, |committer| committer.rounds()).to_string()),
     ]);
     Ok(rows)
 }

@@ -8,6 +8,7 @@ mod checkpoint;
 mod committer;
 mod config;
 mod engine;
+mod engine_version;
 mod entry;
 mod error;
 mod info;

@@ -12,6 +12,9 @@ const NAME: &str = "kv";
 const NEW_NAME: &str = "kv.new";
 const TITLE: &str = "kv-rocksdb ";
 
+/// How the markers of all our providers begin.
+const FAMILY: &str = "kv-";
+
 /// The layout's version.
 pub(crate) const VERSION: u32 = 1;
 
@@ -28,6 +31,8 @@ pub(crate) enum Mark {
     Closed(u64),
     /// The store has another layout.
     Other,
+    /// The folder belongs to another provider of kv.
+    Foreign,
 }
 
 /// Reads and writes the marker.
@@ -42,7 +47,11 @@ impl Marker {
         };
         let text = String::from_utf8_lossy(&text);
         let mut lines = text.lines();
-        let version = lines.next().and_then(|title| title.strip_prefix(TITLE)?.parse::<u32>().ok());
+        let title = lines.next().unwrap_or_default();
+        if title.starts_with(FAMILY) && !title.starts_with(TITLE) {
+            return Ok(Mark::Foreign);
+        }
+        let version = title.strip_prefix(TITLE).and_then(|version| version.parse::<u32>().ok());
         if version.is_some_and(|version| version != VERSION) {
             return Ok(Mark::Other);
         }
@@ -60,7 +69,7 @@ impl Marker {
     pub(crate) fn write(folder: &Path, mark: Mark) -> io::Result<()> {
         let word = match mark {
             Mark::New => "new".to_owned(),
-            Mark::None | Mark::Open | Mark::Other => "open".to_owned(),
+            Mark::None | Mark::Open | Mark::Other | Mark::Foreign => "open".to_owned(),
             Mark::Closed(times) => format!("closed {times}"),
         };
         let new = folder.join(NEW_NAME);
@@ -89,5 +98,7 @@ mod tests {
         assert_eq!(Marker::read(folder.path()).unwrap(), Mark::Open);
         put(b"kv-rocksdb 2\nclosed 1\n");
         assert_eq!(Marker::read(folder.path()).unwrap(), Mark::Other);
+        put(b"kv-sled 1\nopen\n");
+        assert_eq!(Marker::read(folder.path()).unwrap(), Mark::Foreign);
     }
 }

@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 use rocksdb::{ColumnFamilyDescriptor, DB, DEFAULT_COLUMN_FAMILY_NAME, WriteOptions};
 use tokio::sync::RwLock;
 
-use crate::committer::Committer;
+use crate::committer;
 use crate::config::Config;
 use crate::engine::{Db, Engine, Way};
+use crate::engine_version::{self, VERSION_HERE};
 use crate::error::{Fault, damaged, io_kind, sentence};
 use crate::layout::{CLOSED, FORMAT};
 use crate::logs;
@@ -44,7 +45,15 @@ pub(crate) fn open(mut config: Config) -> Result<Handle> {
     {
         return Err(damaged("a record of a log has a flipped bit"));
     }
-    let db = open_db(&config, is_new).map_err(failed)?;
+    let db = open_db(&config, is_new).map_err(|fault| {
+        let error = failed(fault);
+        match engine_version::newer(folder) {
+            Some(version) if error.kind() == ErrorKind::Corrupt => {
+                written_by_newer(folder, &version).with_source(error)
+            }
+            _ => error,
+        }
+    })?;
     check_format(&db, mark).map_err(failed)?;
     let registry = Registry::open(db.view(Way::Shared)).map_err(failed)?;
     let sync = || {
@@ -63,7 +72,7 @@ pub(crate) fn open(mut config: Config) -> Result<Handle> {
 fn assemble(config: Config, db: Db, registry: Registry, lock: Option<FolderLock>) -> io::Result<Handle> {
     let engine = Arc::new(Engine::new(db));
     let committer = match config.durability {
-        Durability::Power => Some(Committer::start(Arc::clone(&engine))?),
+        Durability::Power => Some(committer::start(Arc::clone(&engine))?),
         Durability::Volatile | Durability::Process => None,
     };
     let inner = Arc::new(Inner {
@@ -143,6 +152,9 @@ fn check_folder(config: &Config) -> Result<Mark> {
         Mark::Other => Err(Error::invalid(format!(
             "the store in {shown} has the layout of another version; open it with that one, or export it there and import it here"
         ))),
+        Mark::Foreign => Err(Error::invalid(format!(
+            "{shown} holds a store of another provider; open it by that one's URL, or choose another folder"
+        ))),
         // A new store removes files that look like its own and are not.
         Mark::None if has_engine_files(folder).map_err(failed)? => Err(Error::invalid(format!(
             "{shown} does not hold a store of this kind, but another RocksDB database or what is left of one; choose another folder"
@@ -151,6 +163,15 @@ fn check_folder(config: &Config) -> Result<Mark> {
         Mark::Open | Mark::Closed(_) if !has_current => Err(damaged("its file CURRENT is missing")),
         mark => Ok(mark),
     }
+}
+
+/// Files that this engine can't read are damage to it; that a newer one wrote last is the likelier reason.
+fn written_by_newer(folder: &Path, version: &str) -> Error {
+    Error::invalid(format!(
+        "opening the store in {}: RocksDB {version} used it last, which is newer than {VERSION_HERE}, and has files that this one \
+         can't read; open it with that version, or export it there and import it here",
+        folder.display()
+    ))
 }
 
 fn has_current(folder: &Path) -> bool {

@@ -16,6 +16,7 @@ use tokio::task::yield_now;
 
 use crate::config::Config;
 use crate::engine::{View, Way};
+use crate::engine_version::VERSION_HERE;
 use crate::error::{Fault, io_kind};
 use crate::info;
 use crate::io::offload;
@@ -31,7 +32,7 @@ use crate::store::{Bucket, Handle, Inner, SLICE};
 #[must_use]
 pub fn declared(durability: Durability) -> Declared {
     Declared {
-        engine: "RocksDB 11.8.1".to_owned(),
+        engine: format!("RocksDB {VERSION_HERE}"),
         atomic: true,
         cache: true,
         watch: Some(Watching::Every),

@@ -7,17 +7,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kv_core::Result;
-use kv_core::local::{Bell, Hub, KeyLocks};
+use kv_core::local::{Bell, Committer, Hub, KeyLocks};
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::task::coop::consume_budget;
 
-use crate::committer::Committer;
 use crate::config::Config;
 use crate::engine::{Engine, View, Way};
 use crate::entry::Entry;
-use crate::error::Fault;
+use crate::error::{Fault, unsynced};
 use crate::io::offload;
 use crate::layout::PhysicalKey;
 use crate::registry::{BucketState, Registry};
@@ -157,7 +156,7 @@ impl Inner {
     pub(crate) async fn acknowledge(&self) -> Result<()> {
         match &self.committer {
             None => Ok(()),
-            Some(committer) => Box::pin(committer.acknowledge()).await,
+            Some(committer) => committer.acknowledge().await.map_err(|failed| unsynced(&failed)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use kv_core::{Effect, Error, ErrorKind};
 
@@ -98,9 +99,10 @@ pub(crate) fn refused(why: ErrorKind) -> Error {
 }
 
 /// Answers a write whose own step was done but whose sync failed.
-pub(crate) fn unsynced(why: ErrorKind, text: &str) -> Error {
+pub(crate) fn unsynced(failed: &Arc<Error>) -> Error {
+    let why = failed.kind();
     Error::new(why, Effect::Unknown, format!("making a write durable: {}", sentence(why)))
-        .with_source(io::Error::other(text.to_owned()))
+        .with_source(Arc::clone(failed))
 }
 
 fn sentence(kind: ErrorKind) -> &'static str {
@@ -178,6 +180,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(!error.to_string().contains("boom") && error.trace().contains("boom"));
         assert!(!refused(ErrorKind::ResourceExhausted).is_retryable());
-        assert_eq!(unsynced(ErrorKind::ResourceExhausted, "x").effect(), Effect::Unknown);
+        let failed = Arc::new(refused(ErrorKind::ResourceExhausted));
+        assert_eq!(unsynced(&failed).effect(), Effect::Unknown);
     }
 }

@@ -12,6 +12,10 @@ const NAME: &str = "kv";
 const NEW_NAME: &str = "kv.new";
 const TITLE: &str = "kv-sled 1";
 
+/// How the markers of all our providers begin, and this one's.
+const FAMILY: &str = "kv-";
+const OWN: &str = "kv-sled ";
+
 /// What the marker says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
@@ -21,6 +25,8 @@ pub(crate) enum Mark {
     Open,
     /// The store was closed in order, for the n-th time.
     Closed(u64),
+    /// The folder belongs to another provider of kv.
+    Foreign,
 }
 
 /// Reads and writes the marker.
@@ -36,6 +42,9 @@ impl Marker {
         let text = String::from_utf8_lossy(&text);
         let mut lines = text.lines();
         let title = lines.next();
+        if title.is_some_and(|title| title.starts_with(FAMILY) && !title.starts_with(OWN)) {
+            return Ok(Mark::Foreign);
+        }
         let closed = lines.next().and_then(|line| line.strip_prefix("closed ")).and_then(|times| times.parse().ok());
         Ok(match (title, closed) {
             (Some(TITLE), Some(times)) => Mark::Closed(times),
@@ -47,7 +56,7 @@ impl Marker {
     /// Replaces the marker in one step that survives a power cut.
     pub(crate) fn write(folder: &Path, mark: Mark) -> io::Result<()> {
         let text = match mark {
-            Mark::None | Mark::Open => format!("{TITLE}\nopen\n"),
+            Mark::None | Mark::Open | Mark::Foreign => format!("{TITLE}\nopen\n"),
             Mark::Closed(times) => format!("{TITLE}\nclosed {times}\n"),
         };
         let new = folder.join(NEW_NAME);
@@ -71,7 +80,9 @@ mod tests {
             Marker::write(folder.path(), mark).unwrap();
             assert_eq!(Marker::read(folder.path()).unwrap(), mark);
         }
-        fs::write(folder.path().join(NAME), b"\xffrubbish").unwrap();
-        assert_eq!(Marker::read(folder.path()).unwrap(), Mark::Open);
+        for (text, mark) in [(&b"\xffrubbish"[..], Mark::Open), (b"kv-rocksdb 1\nopen\n", Mark::Foreign)] {
+            fs::write(folder.path().join(NAME), text).unwrap();
+            assert_eq!(Marker::read(folder.path()).unwrap(), mark);
+        }
     }
 }

@@ -13,7 +13,7 @@ use kv_core::{Effect, Error, ErrorKind, Result};
 use crate::config::Config;
 use crate::engine::{Engine, Trees, guarded};
 use crate::error::{Fault, damaged, io_kind};
-use crate::flusher::{Flusher, sync_store};
+use crate::flusher::{self, sync_store};
 use crate::gate::Gate;
 use crate::io::Io as IoAtWork;
 use crate::journal;
@@ -71,7 +71,7 @@ fn assemble(config: Config, trees: Trees, is_tidy: bool) -> Result<Opened, Fault
     let bell = Arc::new(Bell::default());
     let overflows = Arc::new(Overflows::open(&trees, Arc::clone(&bell))?);
     let engine = Arc::new(Engine::new(trees));
-    let flusher = Flusher::start(Arc::clone(&engine), config.durability, &config.path)?;
+    let flusher = flusher::start(Arc::clone(&engine), config.durability, &config.path)?;
     let inner = Arc::new(Inner {
         gate: Gate::default(),
         io: IoAtWork::new(config.io),
@@ -135,6 +135,12 @@ fn prepare(config: &Config) -> Result<Mark> {
     let lock = lock(folder)?;
     let failed = |cause| at_path("reading the store in", folder, cause);
     let mark = Marker::read(folder).map_err(failed)?;
+    if mark == Mark::Foreign {
+        return Err(Error::invalid(format!(
+            "{} holds a store of another provider; open it by that one's URL, or choose another folder",
+            folder.display()
+        )));
+    }
     let db_bytes = match fs::metadata(folder.join("db")) {
         Ok(found) => found.len(),
         Err(cause) if cause.kind() == Io::NotFound => 0,

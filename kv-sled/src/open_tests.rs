@@ -118,7 +118,7 @@ async fn what_the_last_flush_covers_is_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let opened = super::open(Config::new(folder.path())).unwrap();
     opened.inner.flusher.join();
-    let mut acknowledged = Box::pin(opened.inner.flusher.acknowledge());
+    let mut acknowledged = Box::pin(opened.inner.acknowledge());
     let polled = acknowledged.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
     assert!(matches!(polled, std::task::Poll::Ready(Ok(()))));
 }

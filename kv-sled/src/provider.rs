@@ -194,7 +194,7 @@ impl kv_core::Provider for Provider {
         inner.locks.bucket_dropped(name);
         drop(alone);
         inner.bell.ring();
-        inner.flusher.acknowledge().await
+        inner.acknowledge().await
     }
 
     async fn close(&self) -> Result<()> {
@@ -225,7 +225,7 @@ impl kv_core::Provider for Provider {
             ("io", config.io.as_str().to_owned()),
             ("cache", format!("{} MiB", config.cache_mb)),
             ("bytes on disk", bytes.to_string()),
-            ("flushes", self.inner.flusher.flushes().to_string()),
+            ("flushes", self.inner.flusher.rounds().to_string()),
             ("slow calls", self.inner.io.slow_calls().to_string()),
         ])
     }

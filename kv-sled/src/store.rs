@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_core::Result;
-use kv_core::local::{Bell, Hub, KeyLocks};
+use kv_core::local::{Bell, Committer, Hub, KeyLocks};
+use kv_core::{Durability, Result};
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
 use crate::config::Config;
 use crate::engine::{Engine, Trees};
 use crate::entry::{Content, Entry, Seen};
-use crate::error::Fault;
-use crate::flusher::Flusher;
+use crate::error::{Fault, unsynced};
 use crate::gate::Gate;
 use crate::io::{Io, offload};
 use crate::layout::{EntryKey, INLINE_VALUE_BYTES, is_long};
@@ -61,7 +60,7 @@ pub(crate) struct Inner {
     pub(crate) hub: Arc<Hub>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) overflows: Arc<Overflows>,
-    pub(crate) flusher: Flusher,
+    pub(crate) flusher: Committer,
     pub(crate) bell: Arc<Bell>,
     pub(crate) torn: Torn,
     pub(crate) space: Space,
@@ -76,6 +75,15 @@ impl Drop for Inner {
 }
 
 impl Inner {
+    /// Waits until what was written is as durable as the store promises (DUR-1).
+    pub(crate) async fn acknowledge(&self) -> Result<()> {
+        if self.config.durability == Durability::Volatile {
+            self.flusher.note();
+            return Ok(());
+        }
+        self.flusher.acknowledge().await.map_err(|failed| unsynced(&failed))
+    }
+
     /// Writes pieces for about a slice; tells whether all are written.
     fn write_some(&self, writing: &mut Writing) -> Result<bool> {
         self.engine.check_writable()?;
@@ -181,7 +189,7 @@ impl Bucket {
 
     /// Waits until what was written is as durable as the store promises.
     pub(crate) async fn acknowledge(&self) -> Result<()> {
-        self.inner.flusher.acknowledge().await
+        self.inner.acknowledge().await
     }
 
     /// Makes a value ready to be stored under `key`: writes the pieces of what is too large for a record.

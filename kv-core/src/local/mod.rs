@@ -1,12 +1,14 @@
 //! What every in-process engine needs and none should write again: counters' text, cursors, per-key locks with the guards
-//! of versioned swaps, the fan-out of changes, and what wakes the thread that gives storage back.
+//! of versioned swaps, the fan-out of changes, group commit, and what wakes the thread that gives storage back.
 
 mod bell;
+mod committer;
 pub mod counter;
 pub mod cursor;
 mod hub;
 mod locks;
 
 pub use bell::{Bell, now};
+pub use committer::Committer;
 pub use hub::{Hub, WATCH_QUEUE_EVENTS};
 pub use locks::{KeyLock, KeyLocks, KeysLock, Version};

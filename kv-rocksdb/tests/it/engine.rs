@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("engine::a_newer_layout_without_its_marker_is_refused", newer_row),
         trial("engine::a_newer_manifest_is_refused", newer_manifest),
         trial("engine::a_newer_table_is_refused", newer_table),
+        trial("engine::a_newer_engine_s_store_opens_if_it_can_be_read", newer_but_readable),
     ]
 }
 
@@ -94,6 +95,21 @@ const DAMAGED: &str = "restore it from a copy";
 
 const OTHER_VERSION: &str = "another version";
 
+/// What this engine can't read is damage, unless a newer one noted that it used the store last.
+fn damaged_or_newer(path: &Path) -> Result<(), Failed> {
+    must_be_refused(path, ErrorKind::Corrupt, DAMAGED, &[])?;
+    let options = newest(path, |name| name.starts_with("OPTIONS-"))?;
+    let whole = fs::read_to_string(&options)?;
+    let newer = whole.replacen("rocksdb_version=11.", "rocksdb_version=12.", 1);
+    if newer == whole {
+        return fail("the engine's options do not tell its version");
+    }
+    fs::write(&options, newer)?;
+    must_be_refused(path, ErrorKind::InvalidArgument, "RocksDB 12.8.1 used it last", &[])?;
+    fs::write(&options, whole)?;
+    Ok(())
+}
+
 /// The marker names a layout that this version does not know: nothing is opened, nothing changes.
 fn newer_layout() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
@@ -148,7 +164,7 @@ fn newer_manifest() -> Result<(), Failed> {
         return fail("the list of files ends where no record fits");
     }
     fs::write(&manifest, [&whole[..], &record(&UNKNOWN)].concat())?;
-    must_be_refused(&path, ErrorKind::Corrupt, DAMAGED, &[])?;
+    damaged_or_newer(&path)?;
     // Without it the store is what it was, so it was this that was refused.
     fs::write(&manifest, whole)?;
     check(&path)
@@ -171,7 +187,18 @@ fn newer_table() -> Result<(), Failed> {
     }
     newer[at..at + 4].copy_from_slice(&99_u32.to_le_bytes());
     fs::write(&table, newer)?;
-    must_be_refused(&path, ErrorKind::Corrupt, DAMAGED, &[])?;
+    damaged_or_newer(&path)?;
     fs::write(&table, whole)?;
+    check(&path)
+}
+
+/// A newer engine that changed no format is no reason to refuse.
+fn newer_but_readable() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("store");
+    make(&path)?;
+    let options = newest(&path, |name| name.starts_with("OPTIONS-"))?;
+    let whole = fs::read_to_string(&options)?;
+    fs::write(&options, whole.replacen("rocksdb_version=11.", "rocksdb_version=12.", 1))?;
     check(&path)
 }

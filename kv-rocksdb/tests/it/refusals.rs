@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("refusals::a_file_in_the_way", file_in_the_way),
         trial("refusals::no_store_and_none_wanted", no_store),
         trial("refusals::another_program's_database", foreign),
+        trial("refusals::another_provider's_store", other_provider),
         trial("refusals::a_folder_with_other_files", other_files),
         trial("refusals::open_in_this_process", open_here),
         trial("refusals::open_in_another_process", open_elsewhere),
@@ -113,6 +114,17 @@ fn foreign() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// A folder in which another provider of ours keeps a store, as its marker tells.
+fn other_provider() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("kv"), "kv-sled 1\nopen\n")?;
+    fs::write(folder.path().join("db"), "precious")?;
+    let before = content(folder.path())?;
+    let text = "holds a store of another provider";
+    expect(&block_on(refusal(Config::new(folder.path())))?, ErrorKind::InvalidArgument, text)?;
+    if content(folder.path())? != before { fail("the folder was changed") } else { Ok(()) }
 }
 
 /// Files that look like the engine's, without the one that names them: a store that lost a file, or somebody else's.

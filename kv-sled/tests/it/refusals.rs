@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("refusals::a_file_in_the_way", file_in_the_way),
         trial("refusals::no_store_and_none_wanted", no_store),
         trial("refusals::another_program's_database", foreign),
+        trial("refusals::another_provider's_store", other_provider),
         trial("refusals::open_in_another_process", open_elsewhere),
         trial("refusals::leftovers_of_a_kill_are_no_damage", leftovers),
     ];
@@ -87,6 +88,18 @@ fn foreign() -> Result<(), Failed> {
             "does not hold a store of this kind",
         )
     })
+}
+
+/// A folder in which another provider of ours keeps a store, as its marker tells.
+fn other_provider() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("kv"), "kv-rocksdb 1\nopen\n")?;
+    let text = "holds a store of another provider";
+    block_on(async { expect(&refusal(Config::new(folder.path())).await?, ErrorKind::InvalidArgument, text) })?;
+    match fs::read_dir(folder.path())?.count() {
+        1 => Ok(()),
+        files => Err(Failed::from(format!("there are {files} files"))),
+    }
 }
 
 fn open_elsewhere() -> Result<(), Failed> {
