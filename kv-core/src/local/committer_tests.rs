@@ -87,8 +87,11 @@ fn stopping_waits_for_nobody() {
     let (round, is_last) = committer.shared.begin(LONG);
     assert!(is_last && begun.elapsed() < LONG);
     // One who comes during the last round did its write before.
-    let mut late = wait(&committer);
+    let unpark = Arc::new(Unpark(std::thread::current()));
+    let mut late: Waiting<'_> = Box::pin(committer.acknowledge());
+    assert!(late.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&unpark)))).is_pending());
     committer.shared.end(round, Ok(()), is_last);
+    assert_eq!(Arc::strong_count(&unpark), 1, "it was woken");
     let mut later: Waiting<'_> = Box::pin(committer.acknowledge());
     assert!([&mut one, &mut late, &mut later].into_iter().all(|waiting| matches!(poll(waiting), Poll::Ready(Ok(())))));
 }
