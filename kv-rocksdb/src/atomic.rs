@@ -68,9 +68,9 @@ struct Taken {
 
 impl Taken {
     fn new(entry: &mut Entry<'_>) -> Result<Self, Fault> {
-        let deadline = entry.look(|record| Ok(record.and_then(|record| record.deadline)))?;
+        // One look for both: the deadline may pass at any time.
         let current = entry.load()?.map(IncomingValue::from);
-        Ok(Self { version: entry.version(), deadline, current })
+        Ok(Self { version: entry.version(), deadline: entry.deadline(), current })
     }
 }
 

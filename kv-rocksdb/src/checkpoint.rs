@@ -1,9 +1,9 @@
 //! Copying a store while it is in use.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use kv_core::{Checkpoint, Effect, Error, Result};
@@ -29,9 +29,9 @@ struct Draft(PathBuf);
 impl Draft {
     /// Beside the target, so that it can become it by a new name.
     fn new(parent: &Path, name: &str) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let (process, nth) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Self(parent.join(format!(".{name}.copy-{process}-{nth}")))
+        // By chance, for the ids of processes come back, in a container each time that it starts.
+        let chance = RandomState::new().build_hasher().finish();
+        Self(parent.join(format!(".{name}.copy-{chance:016x}")))
     }
 }
 

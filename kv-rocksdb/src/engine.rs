@@ -1,8 +1,8 @@
 //! The engine behind one door: every call into RocksDB goes through here, so that a failed write turns writing off, and
 //! closing can wait for all of them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{OnceLock, PoisonError, TryLockError};
 
 use crossbeam_utils::sync::ShardedLock;
 use kv_core::{Durability, ErrorKind, Result};
@@ -31,6 +31,10 @@ pub(crate) struct Db {
     bodies: ReadOptions,
     quick: WriteOptions,
     patient: WriteOptions,
+    /// Errors in the background that the engine has got over: a write succeeded after them.
+    past_errors: AtomicU64,
+    /// Whether a write was stalled since then.
+    is_stalled: AtomicBool,
 }
 
 impl Db {
@@ -43,6 +47,8 @@ impl Db {
             bodies: body_options(),
             quick: write_options(durability, false),
             patient: write_options(durability, true),
+            past_errors: AtomicU64::new(0),
+            is_stalled: AtomicBool::new(false),
         }
     }
 
@@ -98,11 +104,20 @@ impl<'a> View<'a> {
 
     /// Refuses where a write would wait for what may never come: the engine stopped writing, and not because it is behind.
     pub(crate) fn check_stall(self) -> Result<(), Fault> {
-        let number = |name| self.db.db.property_int_value(name).map_err(Fault::Read).map(Option::unwrap_or_default);
-        if number(properties::IS_WRITE_STOPPED)? > 0 && number(properties::BACKGROUND_ERRORS)? > 0 {
-            return Err(Fault::Own(stuck()));
+        let is_stopped = self.db.db.property_int_value(properties::IS_WRITE_STOPPED).map_err(Fault::Read)?;
+        if is_stopped.is_some_and(|stopped| stopped > 0) {
+            self.db.is_stalled.store(true, Ordering::Relaxed);
+            if self.errors() > self.db.past_errors.load(Ordering::Relaxed) {
+                return Err(Fault::Own(stuck()));
+            }
         }
         Ok(())
+    }
+
+    /// Errors in the background since the store was opened.
+    fn errors(self) -> u64 {
+        // A name that the engine does not know is all that can go wrong.
+        self.db.db.property_int_value(properties::BACKGROUND_ERRORS).ok().flatten().unwrap_or_default()
     }
 
     fn write_options(self) -> &'a WriteOptions {
@@ -110,7 +125,16 @@ impl<'a> View<'a> {
     }
 
     fn done(self, done: Result<(), rocksdb::Error>) -> Result<(), Fault> {
-        done.map_err(if self.way == Way::Alone { Fault::Write } else { Fault::write })
+        let done = done.map_err(if self.way == Way::Alone { Fault::Write } else { Fault::write });
+        match &done {
+            Ok(()) if self.way == Way::Alone || self.db.is_stalled.load(Ordering::Relaxed) => {
+                self.db.past_errors.store(self.errors(), Ordering::Relaxed);
+                self.db.is_stalled.store(false, Ordering::Relaxed);
+            }
+            Err(Fault::Stalled) => self.db.is_stalled.store(true, Ordering::Relaxed),
+            _ => {}
+        }
+        done
     }
 }
 
@@ -134,7 +158,12 @@ impl Engine {
         if self.is_closing.load(Ordering::Acquire) {
             return Err(Fault::Own(closed()));
         }
-        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        // Nobody waits here either: only closing takes the lock alone.
+        let db = match self.db.try_read() {
+            Ok(db) => db,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(Fault::Own(closed())),
+        };
         let db = db.as_ref().ok_or_else(|| Fault::Own(closed()))?;
         let done = step(db.view(way));
         if let Err(Fault::Write(cause)) = &done {

@@ -1,7 +1,7 @@
 //! One entry under its key's lock: the one place where single records are replaced, guards told, and changes published.
 
 use bytes::Bytes;
-use kv_core::local::{KeyLock, Version};
+use kv_core::local::{KeyLock, Version, now};
 use kv_core::{Event, IncomingValue};
 use rocksdb::{ReadOptions, WriteBatch};
 
@@ -20,16 +20,32 @@ pub(crate) fn look<T>(
     key: &str,
     take: impl FnOnce(Option<Record<'_>>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let Some(id) = state.id() else { return take(None) };
-    match view.get(PhysicalKey::entry(id, key))? {
-        None => take(None),
-        Some(raw) => take(Some(Record::read(&raw)?).filter(Record::is_live)),
+    loop {
+        let Some(id) = state.id() else { return take(None) };
+        let found = view.get(PhysicalKey::entry(id, key))?;
+        // Or the bucket was dropped meanwhile, and some of its rows may be gone already.
+        if state.id() == Some(id) {
+            return match found {
+                None => take(None),
+                Some(raw) => take(Some(Record::read(&raw)?).filter(Record::is_live)),
+            };
+        }
     }
 }
 
 /// Reads a value under one state of the store, large or not. For a thread that may wait.
 pub(crate) fn load(view: View<'_>, state: &BucketState, key: &str) -> Result<Option<Bytes>, Fault> {
-    let Some(id) = state.id() else { return Ok(None) };
+    loop {
+        let Some(id) = state.id() else { return Ok(None) };
+        let found = load_of(view, id, key);
+        // Or the bucket was dropped meanwhile, and some of its rows may be gone already.
+        if state.id() == Some(id) {
+            return found;
+        }
+    }
+}
+
+fn load_of(view: View<'_>, id: u64, key: &str) -> Result<Option<Bytes>, Fault> {
     let snapshot = view.db.db.snapshot();
     let get = |at: PhysicalKey, mut options: ReadOptions| {
         options.set_snapshot(&snapshot);
@@ -145,6 +161,11 @@ impl<'a> Entry<'a> {
         })
     }
 
+    /// The deadline of the entry that was found live.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.old.flatten().filter(|old| old.was_live).and_then(|old| old.head.deadline)
+    }
+
     /// The key's version now (CAS-2).
     pub(crate) fn version(&mut self) -> Version {
         self.lock.version()
@@ -210,6 +231,10 @@ impl<'a> Entry<'a> {
     /// Removes the entry if it has that deadline, and the deadline's row in any case. Guards taken before fail by the
     /// deadline itself; those taken after saw the entry absent, as it stays.
     pub(crate) fn expire(&mut self, id: u64, deadline: u64) -> Result<(), Fault> {
+        // The clock may have been set back since the row was found due.
+        if deadline > now() {
+            return Ok(());
+        }
         let raw = self.view.get(PhysicalKey::entry(id, self.key))?;
         // A damaged record was never seen by anybody.
         let head = raw.and_then(|raw| Record::read(&raw).ok().map(|record| record.head()));

@@ -32,6 +32,7 @@ pub(crate) fn info(inner: &Inner) -> Result<Vec<(&'static str, String)>> {
     rows.extend([
         ("probe hits", inner.counts.hits.sum().to_string()),
         ("probe misses", inner.counts.misses.sum().to_string()),
+        ("reads without a probe", inner.counts.trusted.sum().to_string()),
         ("stalled writes", inner.counts.stalls.load(Ordering::Relaxed).to_string()),
         ("syncs", inner.committer.as_ref().map_or(0, |committer| committer.rounds()).to_string()),
     ]);

@@ -95,6 +95,17 @@ pub(crate) fn bucket_ranges(id: u64) -> [Range<[u8; HEAD_BYTES]>; 2] {
     [ENTRY, BODY].map(|tag| head(tag, id)..head(tag, id + 1))
 }
 
+/// All rows that stand by a bucket's id.
+pub(crate) fn id_ranges() -> [Range<[u8; 1]>; 3] {
+    [ENTRY, BODY, GARBAGE].map(kind_range)
+}
+
+/// The id by which a row stands.
+pub(crate) fn id_of(row: &[u8]) -> Option<u64> {
+    let (_, rest) = row.split_first()?;
+    rest.first_chunk().map(|id| u64::from_be_bytes(*id))
+}
+
 /// What stands behind all rows of a range and before the next bucket's first one: the engine takes the end of a range of
 /// files as belonging to it. No key has this byte.
 pub(crate) fn end_of_files(start: [u8; HEAD_BYTES]) -> Vec<u8> {

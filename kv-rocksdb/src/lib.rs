@@ -26,6 +26,7 @@ mod registry;
 mod store;
 mod sweeper;
 mod tally;
+mod trust;
 mod watch;
 
 pub use config::{Compression, Config};

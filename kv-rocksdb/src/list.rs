@@ -46,12 +46,16 @@ impl Bucket {
         {
             return Ok(page);
         }
-        let (bucket, mut listing) = (self.clone(), listing());
-        offload(move || {
-            bucket.inner.engine.wait(DOING, |view| listing.step(view, None))?;
-            Ok(listing.finish(&bucket.state.name))
-        })
-        .await?
+        loop {
+            let (bucket, mut listing) = (self.clone(), listing());
+            let page = offload(move || {
+                bucket.inner.engine.wait(DOING, |view| listing.step(view, None))?;
+                Ok(listing.is_of(&bucket).then(|| listing.finish(&bucket.state.name)))
+            });
+            if let Some(page) = page.await?? {
+                return Ok(page);
+            }
+        }
     }
 
     /// Lists on the caller's task; `None` where that would wait, or may have seen part of a batch.
@@ -73,7 +77,7 @@ impl Bucket {
                 Err(fault) => return Err(fault.into_error(DOING)),
             }
         }
-        let is_whole = slices == 1 || counts.batches() == before;
+        let is_whole = listing.is_of(self) && (slices == 1 || counts.batches() == before);
         Ok(is_whole.then(|| listing.finish(&self.state.name)))
     }
 }
@@ -94,6 +98,7 @@ pub(crate) fn iterate<'a>(view: View<'a>, range: Range<impl Into<Vec<u8>>>) -> D
 
 /// A page being filled, in slices.
 struct Listing {
+    id: Option<u64>,
     range: Range<Vec<u8>>,
     limit: usize,
     budget: usize,
@@ -113,6 +118,7 @@ impl Listing {
             range.start = range.start.max(next(id, after));
         }
         Self {
+            id,
             range,
             limit: request.limit,
             budget: request.budget,
@@ -122,6 +128,11 @@ impl Listing {
             passed_key: None,
             is_full: false,
         }
+    }
+
+    /// Whether the bucket was not dropped meanwhile: some of its rows may have been gone already.
+    fn is_of(&self, bucket: &Bucket) -> bool {
+        self.id == bucket.state.id()
     }
 
     /// Lists until the page is done, or for about a slice; tells whether it is done.

@@ -64,8 +64,24 @@ pub(crate) fn values<K: AsRef<str>>(
     budget: usize,
     is_task: bool,
 ) -> Result<Vec<Option<IncomingValue>>, Fault> {
+    loop {
+        let Some(id) = state.id() else { return Ok(vec![None; keys.len()]) };
+        let found = values_of(view, id, keys, budget, is_task);
+        // Or the bucket was dropped meanwhile, and some of its rows may be gone already.
+        if state.id() == Some(id) {
+            return found;
+        }
+    }
+}
+
+fn values_of<K: AsRef<str>>(
+    view: View<'_>,
+    id: u64,
+    keys: &[K],
+    budget: usize,
+    is_task: bool,
+) -> Result<Vec<Option<IncomingValue>>, Fault> {
     let mut values = vec![None; keys.len()];
-    let Some(id) = state.id() else { return Ok(values) };
     let sorted = Sorted::new(id, keys);
     // One call of the engine sees one state by itself. Bodies are read by further calls, but not here.
     let snapshot = (keys.len() > TOGETHER || !is_task).then(|| view.db.db.snapshot());

@@ -23,6 +23,7 @@ use crate::options::options;
 use crate::registry::{Registry, read_number};
 use crate::store::{Counts, FolderLock, Handle, Inner};
 use crate::sweeper;
+use crate::trust::Trust;
 
 /// The file that says which files are the store's.
 pub(crate) const CURRENT: &str = "CURRENT";
@@ -83,6 +84,7 @@ fn assemble(config: Config, db: Db, registry: Registry, lock: Option<FolderLock>
         committer,
         bell: Arc::new(Bell::default()),
         counts: Counts::default(),
+        trust: Trust::default(),
         lock: Mutex::new(lock),
         engine,
         config,

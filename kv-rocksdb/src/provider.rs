@@ -301,13 +301,21 @@ impl Names {
     }
 }
 
-/// Whether the bucket holds an entry. Expired ones are passed over; the sweeper keeps them few.
+/// Expired entries that a task passes over in one step, before it leaves the rest to the pool.
+const PASSED_OVER: usize = 256;
+
+/// Whether the bucket holds an entry. Expired ones are passed over.
 fn is_live(view: View<'_>, owner: Owner) -> Result<bool, Fault> {
     let [entries, _] = bucket_ranges(owner.id);
     let mut iterator = iterate(view, entries);
+    let mut passed = 0;
     while let Some(raw) = iterator.value() {
         if Record::read(raw)?.is_live() {
             return Ok(true);
+        }
+        passed += 1;
+        if passed == PASSED_OVER && view.way == Way::Quick {
+            return Err(Fault::Cold);
         }
         iterator.next();
     }

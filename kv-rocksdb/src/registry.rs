@@ -13,7 +13,8 @@ use rocksdb::WriteBatch;
 
 use crate::engine::{View, Way};
 use crate::error::Fault;
-use crate::layout::{NEXT_ID, garbage_key, registry_key};
+use crate::layout::{NEXT_ID, garbage_key, id_of, id_ranges, registry_key};
+use crate::list::iterate;
 
 /// The bucket has, or had, a large value.
 const HAS_LARGE: u8 = 1;
@@ -135,10 +136,19 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn open(view: View<'_>) -> Result<Self, Fault> {
-        let next = match view.get(NEXT_ID)? {
+        let mut next = match view.get(NEXT_ID)? {
             Some(next) => read_number(&next)?,
             None => NO_ID + 1,
         };
+        // A power cut may take the end of one log and leave the next one. No bucket may get an id under which there are rows.
+        for range in id_ranges() {
+            let mut iterator = iterate(view, range);
+            iterator.seek_to_last();
+            if let Some(id) = iterator.key().and_then(id_of) {
+                next = next.max(id.saturating_add(1));
+            }
+            iterator.status().map_err(Fault::read)?;
+        }
         Ok(Self { names: Mutex::default(), next: AtomicU64::new(next) })
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kv_core::Result;
 use kv_core::local::{Bell, Committer, Hub, KeyLocks};
@@ -17,10 +17,11 @@ use crate::config::Config;
 use crate::engine::{Engine, View, Way};
 use crate::entry::Entry;
 use crate::error::{Fault, unsynced};
-use crate::io::offload;
+use crate::io::{IoPolicy, offload};
 use crate::layout::PhysicalKey;
 use crate::registry::{BucketState, Registry};
 use crate::tally::Tally;
+use crate::trust::Trust;
 
 /// How long a step of longer work takes before it lets others run: well under the 1 ms that a poll may last
 /// (RUN-2).
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) committer: Option<Committer>,
     pub(crate) bell: Arc<Bell>,
     pub(crate) counts: Counts,
+    pub(crate) trust: Trust,
     /// Keeps everybody else out of the folder while the engine is open.
     pub(crate) lock: Mutex<Option<FolderLock>>,
 }
@@ -67,6 +69,8 @@ pub(crate) struct Counts {
     /// Reads that memory could answer, and those that went to the pool.
     pub(crate) hits: Tally,
     pub(crate) misses: Tally,
+    /// Reads that ran on the task without a probe.
+    pub(crate) trusted: Tally,
     /// Writes that the engine would have made wait.
     pub(crate) stalls: AtomicU64,
     /// Batches that were begun, and those that are over.
@@ -160,6 +164,14 @@ impl Inner {
         }
     }
 
+    /// How a read of one key runs on the caller's task, and whether without a probe; `None` if it does not.
+    fn reading(&self) -> Option<(Way, bool)> {
+        match self.config.io {
+            IoPolicy::Auto if self.trust.is_enough() => Some((Way::Shared, true)),
+            policy => policy.inline().map(|way| (way, false)),
+        }
+    }
+
     /// Takes the gate alone: no writer is at work while the result lives.
     pub(crate) async fn alone(&self) -> OwnedRwLockWriteGuard<()> {
         Arc::clone(&self.gate).write_owned().await
@@ -213,17 +225,24 @@ impl Bucket {
         step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault> + Copy + Send + 'static,
     ) -> Result<T> {
         consume_budget().await;
-        if let Some(way) = self.inner.config.io.inline() {
-            match self.inner.engine.run(way, |view| step(view, &self.state, key)) {
-                Err(Fault::Cold) => self.inner.counts.misses.note(),
+        let inner = &*self.inner;
+        if let Some((way, is_trusted)) = inner.reading() {
+            let begun = is_trusted.then(Instant::now);
+            match inner.engine.run(way, |view| step(view, &self.state, key)) {
+                Err(Fault::Cold) => inner.counts.misses.note(),
                 done => {
-                    if way == Way::Quick {
-                        self.inner.counts.hits.note();
+                    if let Some(begun) = begun {
+                        inner.trust.note(begun.elapsed());
+                        inner.counts.trusted.note();
+                    } else if way == Way::Quick {
+                        inner.counts.hits.note();
                     }
                     return done.map_err(|fault| fault.into_error(READING));
                 }
             }
         }
+        let all = Arc::clone(&self.inner);
+        let step = move |view: View<'_>, state: &BucketState, key: &str| all.trust.watch(|| step(view, state, key));
         // Boxed, so that the usual future stays small.
         Box::pin(self.read_on_pool(key, step)).await
     }

@@ -1,13 +1,17 @@
 //! One thread that gives storage back: expired entries, and what dropped buckets left.
 
+use std::future::Future;
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use kv_core::Result;
 use kv_core::local::{Bell, now};
+use kv_core::{Durability, Result};
 use rocksdb::{CompactOptions, WriteBatch};
+use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::engine::{View, Way};
 use crate::entry::Entry;
@@ -37,6 +41,10 @@ const LONG_PAUSE: Duration = Duration::from_millis(50);
 /// the key's lock.
 const COLD_TRIES: usize = 8;
 
+/// Milliseconds after which all deadlines are looked at again, and after which a step that failed is tried again. A write may
+/// note its deadline after a later one was passed, and expired entries must be gone within 60 s (TTL-2).
+const AGAIN_MS: u64 = 10_000;
+
 /// An entry that has to go.
 struct Due {
     deadline: u64,
@@ -51,12 +59,14 @@ struct Sweep {
     /// The deadline's row after which to go on: those before it are gone, but the engine would look at each again.
     after: Vec<u8>,
     after_deadline: u64,
+    /// When to begin with the first again.
+    again: u64,
 }
 
 /// Starts the thread. The bell ends it.
 pub(crate) fn start(inner: &Arc<Inner>) -> std::io::Result<JoinHandle<()>> {
     let inner = Arc::clone(inner);
-    let sweep = Sweep { bell: Arc::clone(&inner.bell), after: Vec::new(), after_deadline: 0 };
+    let sweep = Sweep { bell: Arc::clone(&inner.bell), after: Vec::new(), after_deadline: 0, again: 0 };
     sweep.bell.ring();
     std::thread::Builder::new().name("kv-rocksdb sweeper".to_owned()).spawn(move || sweep.run(&inner))
 }
@@ -64,10 +74,12 @@ pub(crate) fn start(inner: &Arc<Inner>) -> std::io::Result<JoinHandle<()>> {
 impl Sweep {
     fn run(mut self, inner: &Inner) {
         while self.bell.wait() {
-            // If it fails writing is off, or the store is damaged here. What is expired stays absent for readers all the
-            // same; reopening tries again.
-            if let Ok(true) = self.step(inner) {
-                self.bell.ring();
+            // If it fails writing is off, or the store is damaged here, or the system had no file to spare. What is expired
+            // stays absent for readers all the same.
+            match self.step(inner) {
+                Ok(true) => self.bell.ring(),
+                Ok(false) => {}
+                Err(_) => self.bell.at(now() + AGAIN_MS),
             }
         }
     }
@@ -75,24 +87,31 @@ impl Sweep {
     /// Does some of each kind of work; tells whether there is more to do now.
     fn step(&mut self, inner: &Inner) -> Result<bool> {
         inner.engine.check_writable()?;
-        Ok(self.expire(inner)? | self.collect(inner)?)
+        // Neither waits for the other to succeed.
+        let (expired, collected) = (self.expire(inner), self.collect(inner));
+        Ok(expired? | collected?)
     }
 
     /// Removes expired entries; tells whether there may be more.
     fn expire(&mut self, inner: &Inner) -> Result<bool> {
         let now = now();
-        if now < self.after_deadline {
-            // The clock was set back.
+        // Also if the clock was set back.
+        if now >= self.again || now < self.after_deadline {
             self.after.clear();
+            self.again = now + AGAIN_MS;
         }
         let due = inner.engine.wait("looking for expired entries", |view| self.find_due(inner, view, now))?;
         let is_more = due.len() == STEP_ROWS;
         for due in due {
-            if !self.expire_one(inner, &due)? {
+            // One that can't be read is passed over until all are looked at again.
+            if let Ok(false) = self.expire_one(inner, &due) {
                 return Ok(false);
             }
             self.after = deadline_key(due.deadline, due.id, &due.key);
             self.after_deadline = due.deadline;
+        }
+        if !self.after.is_empty() {
+            self.bell.at(self.again);
         }
         Ok(is_more)
     }
@@ -130,13 +149,12 @@ impl Sweep {
                 view.get(registry_key(&due.bucket)).map(drop)
             })?;
             let way = if cold < COLD_TRIES { Way::Quick } else { Way::Shared };
-            let done = match inner.gate.try_read() {
-                Err(_) => Err(Fault::Alone),
-                Ok(_shared) => inner.engine.run(way, |view| {
-                    let state = inner.registry.state(view.db.view(Way::Quick), &due.bucket)?;
-                    Entry::lock(inner, view, &state, &due.key).expire(due.id, due.deadline)
-                }),
-            };
+            let Some(shared) = self.share(inner) else { return Ok(false) };
+            let done = inner.engine.run(way, |view| {
+                let state = inner.registry.state(view.db.view(Way::Quick), &due.bucket)?;
+                Entry::lock(inner, view, &state, &due.key).expire(due.id, due.deadline)
+            });
+            drop(shared);
             let pause = match done {
                 Ok(()) => return Ok(true),
                 Err(Fault::Cold) => {
@@ -149,6 +167,20 @@ impl Sweep {
             };
             if !self.bell.pause(pause) {
                 return Ok(false);
+            }
+        }
+    }
+
+    /// Shares the gate, in its turn, or those who want it alone could keep this thread out for ever. `None` if the store ends
+    /// meanwhile: closing waits for this thread.
+    fn share(&self, inner: &Inner) -> Option<OwnedRwLockReadGuard<()>> {
+        let mut sharing = pin!(Arc::clone(&inner.gate).read_owned());
+        loop {
+            if let Poll::Ready(shared) = sharing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return Some(shared);
+            }
+            if !self.bell.pause(PAUSE) {
+                return None;
             }
         }
     }
@@ -167,7 +199,8 @@ impl Sweep {
             return Err(damaged("a dropped bucket's row has a form that this version does not write"));
         };
         let owner = Owner::of_garbage(id, &row);
-        let rows = inner.engine.wait(DOING, |view| small(view, id))?;
+        // One with damage goes with its files.
+        let rows = inner.engine.wait(DOING, |view| small(view, id)).unwrap_or_default();
         let done = match rows {
             Some(rows) => self.remove(inner, rows)?,
             None => self.remove_files(inner, owner)?,
@@ -195,6 +228,15 @@ impl Sweep {
     fn remove_files(&self, inner: &Inner, owner: Owner) -> Result<ControlFlow<()>> {
         const DOING: &str = "removing a dropped bucket's files";
         let ranges = bucket_ranges(owner.id);
+        // Files go at once, so the drop itself must be durable before them: an undone drop would leave half a bucket.
+        let is_logged = inner.config.durability != Durability::Volatile;
+        inner
+            .engine
+            .run(Way::Shared, |view| {
+                let db = &view.db.db;
+                if is_logged { db.flush_wal(true) } else { db.flush() }.map_err(Fault::Write)
+            })
+            .map_err(|fault| fault.into_error(DOING))?;
         // Whole files first: with them a removal noted in one of them would go too.
         inner.engine.wait(DOING, |view| {
             for range in &ranges {
@@ -251,8 +293,9 @@ impl Sweep {
             })?;
             let done = self.remove(inner, rows)?;
             match last {
-                Some(last) if done.is_continue() => after = last,
-                _ => return Ok(done),
+                Some(last) if done.is_continue() && self.bell.pause(Duration::ZERO) => after = last,
+                Some(_) => return Ok(ControlFlow::Break(())),
+                None => return Ok(done),
             }
         }
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use kv_core::Store;
 
 use crate::support::{block_on, class, open, value};
-use crate::{crash, drops, faults, large, ledger};
+use crate::{crash, drops, faults, large, ledger, sweeping};
 
 pub(crate) fn run(role: &str) -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -31,6 +31,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
             "fault" => faults::write(&store, rest[0].parse().expect("a number")).await,
             "beside" => large::write_beside(&store).await,
             "drop" => drops::drop_one(&store).await,
+            "drop-old" => sweeping::drop_old(&store).await,
             other => panic!("no child is called {other}"),
         }
         let _ = store.close().await;

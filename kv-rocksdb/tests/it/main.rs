@@ -19,6 +19,7 @@ mod ledger;
 mod model;
 mod refusals;
 mod support;
+mod sweeping;
 mod syncs;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         checkpoint::trials(),
         blocking::trials(),
         drops::trials(),
+        sweeping::trials(),
         large::trials(),
     ]
     .into_iter()
