@@ -268,6 +268,7 @@ async fn apply_beside(done: &AtomicBool, made: &AtomicUsize, bucket: &Bucket) ->
 /// BAT-4, RUN-2: while a long batch is applied, other tasks of the same thread run, and their calls end.
 pub(super) async fn large_batch_lets_others_run(cx: &Context) -> Outcome {
     const LARGE: usize = 20_000;
+    const TRIES: usize = 3;
     let bucket = cx.bucket("b").await?;
     elsewhere(Flavour::CurrentThread, async move {
         let turns = Arc::new(AtomicUsize::new(0));
@@ -291,15 +292,22 @@ pub(super) async fn large_batch_lets_others_run(cx: &Context) -> Outcome {
         let many: Vec<String> = (0..LARGE).map(|n| format!("k{n}")).collect();
         let large = "v".repeat(1 << 20);
         for round in 0..4 {
-            let before = turns.load(Ordering::Relaxed);
-            match round {
-                0 => bucket.set_many(many.iter().map(|key| (key, "v"))).await?,
-                1 => ensure_eq!(bucket.get_many(&many).await?.iter().flatten().count(), LARGE),
-                2 => bucket.delete_many(&many).await?,
-                _ => bucket.set_many(["a", "b"].map(|key| (key, large.as_str()))).await?,
+            let mut turns_beside = 0;
+            // On a busy machine work elsewhere may be done before anybody asks for it; work on the task never lets others run.
+            for _ in 0..TRIES {
+                let before = turns.load(Ordering::Relaxed);
+                match round {
+                    0 => bucket.set_many(many.iter().map(|key| (key, "v"))).await?,
+                    1 => ensure_eq!(bucket.get_many(&many).await?.iter().flatten().count(), LARGE),
+                    2 => bucket.delete_many(&many).await?,
+                    _ => bucket.set_many(["a", "b"].map(|key| (key, large.as_str()))).await?,
+                }
+                turns_beside = turns.load(Ordering::Relaxed) - before;
+                if turns_beside > 0 {
+                    break;
+                }
             }
-            let after = turns.load(Ordering::Relaxed);
-            ensure!(after > before, "expected: other tasks run while batch {round} is applied; found: none did");
+            ensure!(turns_beside > 0, "expected: other tasks run while batch {round} is applied; found: none did");
         }
         let seen = calls.load(Ordering::Relaxed);
         in_time("calls beside batches end", async {
