@@ -6,10 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use kv_core::local::errors::{io_kind, sentence};
 use kv_core::{Checkpoint, Effect, Error, Result};
 
 use crate::engine::Way;
-use crate::error::{Fault, io_kind, sentence};
+use crate::error::Fault;
 use crate::io::offload;
 use crate::marker::{Mark, Marker};
 use crate::provider::Provider;

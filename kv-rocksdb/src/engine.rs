@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, TryLockError};
 
 use crossbeam_utils::sync::ShardedLock;
+use kv_core::local::errors::{closed, refused};
 use kv_core::{Durability, ErrorKind, Result};
 use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, ReadOptions, WriteBatch, WriteOptions, properties};
 
-use crate::error::{Fault, closed, kind, refused, stuck};
+use crate::error::{Fault, kind, stuck};
 use crate::options::{body_options, read_options, write_options};
 
 /// How a step meets what is not at once to be had.

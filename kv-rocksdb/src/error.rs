@@ -1,8 +1,6 @@
 //! Driver errors to ours: one total `match`, and the sentences.
 
-use std::io;
-use std::sync::Arc;
-
+use kv_core::local::errors::{damaged, sentence};
 use kv_core::{Effect, Error, ErrorKind};
 
 /// Why a step inside the engine failed.
@@ -69,35 +67,6 @@ impl From<Error> for Fault {
     }
 }
 
-/// Stored data that no version of ours would have written.
-pub(crate) fn damaged(what: &'static str) -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        Effect::None,
-        format!("reading the store: {what}; the store is damaged, restore it from a copy"),
-    )
-}
-
-/// Answers every call after [`close`](kv_core::Provider::close).
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Unavailable, Effect::None, "the store is closed; open it again").not_retryable()
-}
-
-/// Answers writes after one of them, or a sync, failed (DUR-5).
-pub(crate) fn refused(why: ErrorKind) -> Error {
-    let why = match why {
-        ErrorKind::ResourceExhausted => "the disk was full",
-        ErrorKind::Corrupt => "the store was found damaged",
-        _ => "an earlier write or sync failed",
-    };
-    Error::new(
-        ErrorKind::Unavailable,
-        Effect::None,
-        format!("writing is off because {why}; reading goes on, and reopening the store after repair allows writing"),
-    )
-    .not_retryable()
-}
-
 /// Answers a write while the engine can't write out what it holds.
 pub(crate) fn stuck() -> Error {
     Error::new(
@@ -106,26 +75,6 @@ pub(crate) fn stuck() -> Error {
         "the engine has stopped writing after an error in the background, a full disk for one; make room, or close the store \
          and open it again",
     )
-}
-
-/// Answers a write whose own step was done but whose sync failed.
-pub(crate) fn unsynced(failed: &Arc<Error>) -> Error {
-    let why = failed.kind();
-    Error::new(why, Effect::Unknown, format!("making a write durable: {}", sentence(why)))
-        .with_source(Arc::clone(failed))
-}
-
-pub(crate) fn sentence(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::AccessDenied => "the system does not allow it; check who owns the folder and its files",
-        ErrorKind::InvalidArgument => "the path does not hold a store of this kind; check the path",
-        ErrorKind::ResourceExhausted => "the disk or another resource is full; free some and reopen the store",
-        ErrorKind::Corrupt => "the store is damaged; restore it from a copy",
-        ErrorKind::Locked => "the store is open elsewhere, here or in another process; close it there first",
-        ErrorKind::Unavailable => "the engine is shutting down or busy",
-        ErrorKind::Timeout => "the engine did not answer in time",
-        _ => "the engine failed",
-    }
 }
 
 /// The kind of a driver error (ERR-2).
@@ -171,24 +120,6 @@ fn io_text_kind(text: &str) -> ErrorKind {
     found.map_or(ErrorKind::Other, |(kind, _)| *kind)
 }
 
-/// The kind of a failure of the file system.
-pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
-    use io::ErrorKind as Io;
-    match error.kind() {
-        Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::AccessDenied,
-        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge | Io::OutOfMemory => ErrorKind::ResourceExhausted,
-        Io::WouldBlock | Io::ResourceBusy => ErrorKind::Locked,
-        Io::NotADirectory | Io::IsADirectory | Io::AlreadyExists | Io::InvalidInput | Io::InvalidFilename => {
-            ErrorKind::InvalidArgument
-        }
-        Io::NotFound | Io::UnexpectedEof | Io::InvalidData => ErrorKind::Corrupt,
-        Io::TimedOut => ErrorKind::Timeout,
-        Io::Interrupted | Io::StaleNetworkFileHandle | Io::NetworkDown | Io::HostUnreachable => ErrorKind::Unavailable,
-        // "Too many open files" has no kind of its own.
-        _ => io_text_kind(&error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,7 +142,5 @@ mod tests {
         ] {
             assert_eq!(io_text_kind(text), expected, "{text}");
         }
-        assert_eq!(io_kind(&io::Error::from_raw_os_error(24)), ErrorKind::ResourceExhausted);
-        assert_eq!(io_kind(&io::Error::from_raw_os_error(28)), ErrorKind::ResourceExhausted);
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind as Io};
 use std::path::Path;
 use std::sync::Arc;
 
+use kv_core::local::errors::{at_path, damaged, io_kind, sentence};
 use kv_core::local::{Bell, Hub, KeyLocks};
 use kv_core::{Durability, Effect, Error, ErrorKind, Result};
 use parking_lot::Mutex;
@@ -15,7 +16,7 @@ use crate::committer;
 use crate::config::Config;
 use crate::engine::{Db, Engine, Way};
 use crate::engine_version::{self, VERSION_HERE};
-use crate::error::{Fault, damaged, io_kind, sentence};
+use crate::error::Fault;
 use crate::layout::{CLOSED, FORMAT};
 use crate::logs;
 use crate::marker::{Mark, Marker, VERSION};
@@ -113,18 +114,6 @@ fn enter_folder(config: &Config) -> Result<()> {
 fn no_store(folder: &Path) -> Error {
     let shown = folder.display();
     Error::invalid(format!("there is no store at {shown}; check the path, or write to it to make one"))
-}
-
-fn at_path(doing: &str, folder: &Path, cause: io::Error) -> Error {
-    let why = match cause.kind() {
-        Io::NotADirectory => "part of the path is a file, not a folder",
-        Io::PermissionDenied => "the system does not allow it; check who owns it",
-        Io::StorageFull | Io::QuotaExceeded => "the disk is full",
-        Io::ReadOnlyFilesystem => "the file system is read-only",
-        _ => "it failed",
-    };
-    let text = format!("{doing} {}: {why}", folder.display());
-    Error::new(io_kind(&cause), Effect::None, text).with_source(cause)
 }
 
 /// Keeps everybody else out, also who comes by another path: the engine's own lock would let this process in twice.

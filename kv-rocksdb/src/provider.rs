@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use kv_core::local::errors::io_kind;
 use kv_core::{
     Batches, Consistency, Declared, Durability, Effect, Error, ErrorKind, ProviderBucket, Result, Store, StoreUrl,
     Watching,
@@ -17,7 +18,7 @@ use tokio::task::yield_now;
 use crate::config::Config;
 use crate::engine::{View, Way};
 use crate::engine_version::VERSION_HERE;
-use crate::error::{Fault, io_kind};
+use crate::error::Fault;
 use crate::info;
 use crate::io::offload;
 use crate::layout::{CLOSED, REGISTRY, bucket_ranges, kind_range, registry_key};

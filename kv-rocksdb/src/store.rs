@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kv_core::Result;
+use kv_core::local::errors::unsynced;
 use kv_core::local::{Bell, Committer, Hub, KeyLocks};
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
@@ -16,7 +17,7 @@ use tokio::task::coop::consume_budget;
 use crate::config::Config;
 use crate::engine::{Engine, View, Way};
 use crate::entry::Entry;
-use crate::error::{Fault, unsynced};
+use crate::error::Fault;
 use crate::io::{IoPolicy, offload};
 use crate::layout::PhysicalKey;
 use crate::registry::{BucketState, Registry};

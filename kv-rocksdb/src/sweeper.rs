@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use kv_core::local::errors::damaged;
 use kv_core::local::{Bell, now};
 use kv_core::{Durability, Result};
 use rocksdb::{CompactOptions, WriteBatch};
@@ -15,7 +16,7 @@ use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::engine::{View, Way};
 use crate::entry::Entry;
-use crate::error::{Fault, damaged};
+use crate::error::Fault;
 use crate::layout::{
     GARBAGE, PhysicalKey, bucket_ranges, deadline_key, deadlines_from, end_of_files, garbage_key, kind_range,
     registry_key, split_deadline, split_entry, split_garbage,

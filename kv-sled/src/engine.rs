@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{OnceLock, PoisonError};
 
 use crossbeam_utils::sync::ShardedLock;
+use kv_core::local::errors::{closed, refused};
 use kv_core::{Effect, ErrorKind, Result};
 
-use crate::error::{Fault, closed, kind, refused};
+use crate::error::{Fault, kind};
 
 /// The trees of a store.
 ///

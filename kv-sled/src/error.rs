@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
+use kv_core::local::errors::{damaged, io_kind, sentence};
 use kv_core::{Effect, Error, ErrorKind};
 
 /// Why a step inside the engine failed.
@@ -69,53 +69,6 @@ impl fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-/// Stored data that no version of ours would have written.
-pub(crate) fn damaged(what: &'static str) -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        Effect::None,
-        format!("reading the store: {what}; the store is damaged, restore it from a copy"),
-    )
-}
-
-/// Answers every call after [`close`](kv_core::Provider::close).
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Unavailable, Effect::None, "the store is closed; open it again").not_retryable()
-}
-
-/// Answers writes after one of them, or a sync, failed (DUR-5).
-pub(crate) fn refused(why: ErrorKind) -> Error {
-    let why = match why {
-        ErrorKind::ResourceExhausted => "the disk was full",
-        ErrorKind::Corrupt => "the store was found damaged",
-        _ => "an earlier write or sync failed",
-    };
-    Error::new(
-        ErrorKind::Unavailable,
-        Effect::None,
-        format!("writing is off because {why}; reading goes on, and reopening the store after repair allows writing"),
-    )
-    .not_retryable()
-}
-
-/// Answers a write whose own step was done but whose sync failed.
-pub(crate) fn unsynced(failed: &Arc<Error>) -> Error {
-    let why = failed.kind();
-    Error::new(why, Effect::Unknown, format!("making a write durable: {}", sentence(why)))
-        .with_source(Arc::clone(failed))
-}
-
-fn sentence(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::AccessDenied => "the system does not allow it; check who owns the folder and its files",
-        ErrorKind::InvalidArgument => "the path does not hold a store of this kind; check the path",
-        ErrorKind::ResourceExhausted => "the disk or another resource is full; free some and reopen the store",
-        ErrorKind::Corrupt => "the store is damaged; restore it from a copy",
-        ErrorKind::Locked => "the store is open elsewhere; close it there first",
-        _ => "the engine failed",
-    }
-}
-
 /// The kind of a driver error (ERR-2).
 pub(crate) fn kind(error: &sled::Error) -> ErrorKind {
     match error {
@@ -129,47 +82,14 @@ pub(crate) fn kind(error: &sled::Error) -> ErrorKind {
     }
 }
 
-/// "Too many open files", for the process and for the machine: `std` has no kind for them.
-const OUT_OF_FILES: [i32; 2] = [24, 23];
-
-/// The kind of a failure of the file system.
-pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
-    use io::ErrorKind as Io;
-    if error.raw_os_error().is_some_and(|code| OUT_OF_FILES.contains(&code)) {
-        return ErrorKind::ResourceExhausted;
-    }
-    match error.kind() {
-        Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::AccessDenied,
-        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge | Io::OutOfMemory => ErrorKind::ResourceExhausted,
-        Io::WouldBlock | Io::ResourceBusy => ErrorKind::Locked,
-        Io::NotADirectory | Io::IsADirectory | Io::AlreadyExists | Io::InvalidInput | Io::InvalidFilename => {
-            ErrorKind::InvalidArgument
-        }
-        // Every file that the engine names it wrote itself.
-        Io::NotFound | Io::UnexpectedEof | Io::InvalidData => ErrorKind::Corrupt,
-        Io::TimedOut => ErrorKind::Timeout,
-        Io::Interrupted | Io::StaleNetworkFileHandle | Io::NetworkDown | Io::HostUnreachable => ErrorKind::Unavailable,
-        _ => ErrorKind::Other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn file_system_failures_have_their_kind() {
-        for (cause, expected) in [
-            (io::ErrorKind::StorageFull, ErrorKind::ResourceExhausted),
-            (io::ErrorKind::PermissionDenied, ErrorKind::AccessDenied),
-            (io::ErrorKind::WouldBlock, ErrorKind::Locked),
-            (io::ErrorKind::NotADirectory, ErrorKind::InvalidArgument),
-            (io::ErrorKind::UnexpectedEof, ErrorKind::Corrupt),
-            (io::ErrorKind::BrokenPipe, ErrorKind::Other),
-        ] {
-            assert_eq!(kind(&sled::Error::Io(cause.into())), expected, "{cause:?}");
-        }
-        assert_eq!(io_kind(&io::Error::from_raw_os_error(24)), ErrorKind::ResourceExhausted);
+    fn what_the_engine_said_has_its_kind() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(kind(&sled::Error::Io(full)), ErrorKind::ResourceExhausted);
         assert_eq!(kind(&sled::Error::Unsupported(String::new())), ErrorKind::InvalidArgument);
         assert_eq!(kind(&sled::Error::ReportableBug(String::new())), ErrorKind::Corrupt);
     }
@@ -179,8 +99,5 @@ mod tests {
         let error = Fault::Panic("boom".into()).into_error("reading an entry", Effect::None);
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(!error.to_string().contains("boom") && error.trace().contains("boom"));
-        assert!(!refused(ErrorKind::ResourceExhausted).is_retryable());
-        let failed = Arc::new(refused(ErrorKind::ResourceExhausted));
-        assert_eq!(unsynced(&failed).effect(), Effect::Unknown);
     }
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kv_core::local::Committer;
+use kv_core::local::errors::io_kind;
 use kv_core::{Durability, Effect, Result};
 
 use crate::engine::Engine;
-use crate::error::{Fault, io_kind};
+use crate::error::Fault;
 
 /// Starts the thread that flushes.
 pub(crate) fn start(engine: Arc<Engine>, durability: Durability, folder: &Path) -> std::io::Result<Committer> {

@@ -1,18 +1,19 @@
 //! Opening a folder: locks, leftovers of crashes, what sled gets wrong, and the repair of what was under way.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind as Io};
+use std::io::ErrorKind as Io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use kv_core::local::errors::{at_path, damaged};
 use kv_core::local::{Bell, Hub, KeyLocks};
 use kv_core::{Effect, Error, ErrorKind, Result};
 
 use crate::config::Config;
 use crate::engine::{Engine, Trees, guarded};
-use crate::error::{Fault, damaged, io_kind};
+use crate::error::Fault;
 use crate::flusher::{self, sync_store};
 use crate::gate::Gate;
 use crate::io::Io as IoAtWork;
@@ -115,18 +116,6 @@ fn enter_folder(config: &Config) -> Result<()> {
 
 fn no_store(folder: &Path) -> String {
     format!("there is no store at {}; check the path, or write to it to make one", folder.display())
-}
-
-fn at_path(doing: &str, folder: &Path, cause: io::Error) -> Error {
-    let why = match cause.kind() {
-        Io::NotADirectory => "part of the path is a file, not a folder",
-        Io::PermissionDenied => "the system does not allow it; check who owns it",
-        Io::StorageFull | Io::QuotaExceeded => "the disk is full",
-        Io::ReadOnlyFilesystem => "the file system is read-only",
-        _ => "it failed",
-    };
-    let text = format!("{doing} {}: {why}", folder.display());
-    Error::new(io_kind(&cause), Effect::None, text).with_source(cause)
 }
 
 /// Removes what a crash left that sled can't open, while nobody else can be at it.

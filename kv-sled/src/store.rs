@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kv_core::local::errors::unsynced;
 use kv_core::local::{Bell, Committer, Hub, KeyLocks};
 use kv_core::{Durability, Result};
 use tokio::task::coop::consume_budget;
@@ -12,7 +13,7 @@ use tokio::task::yield_now;
 use crate::config::Config;
 use crate::engine::{Engine, Trees};
 use crate::entry::{Content, Entry, Seen};
-use crate::error::{Fault, unsynced};
+use crate::error::Fault;
 use crate::gate::Gate;
 use crate::io::{Io, offload};
 use crate::layout::{EntryKey, INLINE_VALUE_BYTES, is_long};

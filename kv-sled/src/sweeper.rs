@@ -87,7 +87,7 @@ impl Sweep {
             let Some((index, bucket)) = first else { return Ok(false) };
             let parts = split_deadline(&index).zip(std::str::from_utf8(&bucket).ok());
             let Some(((deadline, entry), bucket)) = parts else {
-                return Err(crate::error::damaged("a deadline has a form that this version does not write"));
+                return Err(kv_core::local::errors::damaged("a deadline has a form that this version does not write"));
             };
             if deadline > now() {
                 inner.bell.at(deadline);

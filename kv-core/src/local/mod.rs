@@ -1,10 +1,11 @@
 //! What every in-process engine needs and none should write again: counters' text, cursors, per-key locks with the guards
-//! of versioned swaps, the fan-out of changes, group commit, and what wakes the thread that gives storage back.
+//! of versioned swaps, the fan-out of changes, group commit, the sentences of errors, and what wakes the thread that gives storage back.
 
 mod bell;
 mod committer;
 pub mod counter;
 pub mod cursor;
+pub mod errors;
 mod hub;
 mod locks;
 
