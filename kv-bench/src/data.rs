@@ -71,6 +71,12 @@ impl Data {
         self.keys.get(from..to).unwrap_or_default()
     }
 
+    /// All keys, and where one of `callers` begins to read. Not only its own, or a caller that never yields, as most drivers
+    /// let it, would find its few keys in the processor's cache the second time.
+    pub(crate) fn all_from(&self, caller: usize, callers: usize) -> (&[String], usize) {
+        (&self.keys, self.keys.len() * caller / callers)
+    }
+
     /// The value of the `n`th write.
     #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of values")]
     pub(crate) fn value(&self, n: usize) -> &Bytes {

@@ -41,11 +41,11 @@ pub struct Options {
     #[arg(long, value_name = "URL", hide = true)]
     pub reopen: Option<String>,
     /// Pairs of rounds for each row, rounded up to as many for each of its stores.
-    #[arg(long, default_value_t = 21)]
+    #[arg(long, default_value_t = 24)]
     pub rounds: usize,
     /// Fresh pairs of stores for each row, one after another: where a store happens to lie in memory makes a
     /// difference of some per cent that no number of rounds evens out.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
     pub stores: u16,
     /// Length of a round in milliseconds.
     #[arg(long, default_value_t = 100, value_name = "MS")]

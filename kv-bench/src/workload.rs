@@ -86,12 +86,14 @@ impl<C: Client> Task<C> {
         let keys = self.data.share(self.caller, self.callers);
         match self.workload {
             Workload::Get => {
-                let bytes = self.client.get(pick(keys, n)?).await?;
+                let (all, from) = self.data.all_from(self.caller, self.callers);
+                let bytes = self.client.get(pick(all, from + n)?).await?;
                 expect(bytes, self.data.value_bytes(), "bytes of a value")
             }
             Workload::Set => self.client.set(pick(keys, n)?, self.data.value(n)).await,
             Workload::GetMany => {
-                let found = self.client.get_many(block(keys, n)?).await?;
+                let (all, from) = self.data.all_from(self.caller, self.callers);
+                let found = self.client.get_many(block(all, from / MANY + n)?).await?;
                 expect(found, MANY, "records of a batch")
             }
             Workload::SetMany => {
