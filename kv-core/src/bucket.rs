@@ -45,7 +45,7 @@ impl Bucket {
     pub async fn get(&self, key: &str) -> Result<Option<IncomingValue>> {
         let limits = &self.0.store.limits;
         limits.key(key)?;
-        let found = self.0.backing.get(key).await?;
+        let found = self.0.backing.begin_get(key).end().await?;
         limits.reply(found.as_deref().map_or(0, <[u8]>::len))?;
         Ok(found)
     }
@@ -60,7 +60,7 @@ impl Bucket {
         let limits = &self.0.store.limits;
         limits.key(key)?;
         let value = value.into().gather(limits.value_bytes).await?;
-        self.0.backing.set(key, value).await
+        self.0.backing.begin_set(key, value).end().await
     }
 
     /// Removes the entry; an absent key is `Ok` (RW-3). See [`ReadWrite::delete`](crate::ReadWrite::delete).

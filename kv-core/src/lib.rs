@@ -59,7 +59,7 @@ pub use flight::{GetOrSet, Vacancy};
 pub use limits::{DEFAULT_PAGE_KEYS, Limits, MAX_TTL, MIN_TTL, PAGE_BYTES};
 pub use options::Options;
 pub use provider::{Checkpoint, Provider, ProviderBucket, Reindex};
-pub use read_write::ReadWrite;
+pub use read_write::{Begun, ReadWrite};
 pub use store::Store;
 pub use url::StoreUrl;
 pub use value::{Body, IncomingValue, OutgoingValue};

@@ -1,7 +1,35 @@
+use std::future::Future;
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{IncomingValue, Result};
+
+/// A call that was begun: it has ended already, or goes on as a future.
+///
+/// Calls that memory answers are so short that a future on the heap for each would be a tenth of them.
+pub enum Begun<'a, T> {
+    /// What it gave.
+    Done(Result<T>),
+    /// The rest of it.
+    Pending(Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>),
+}
+
+impl<T> Begun<'_, T> {
+    /// Waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// What the call has.
+    #[inline]
+    pub async fn end(self) -> Result<T> {
+        match self {
+            Self::Done(result) => result,
+            Self::Pending(rest) => rest.await,
+        }
+    }
+}
 
 /// Reads and writes of single entries.
 ///
@@ -14,7 +42,8 @@ use crate::{IncomingValue, Result};
 ///
 /// # For implementors
 ///
-/// Every method is required, so a wrapper that forgets one does not compile. Limits are already checked.
+/// Limits are already checked. A wrapper that forgets a method does not compile; [`begin_get`](Self::begin_get) and
+/// [`begin_set`](Self::begin_set), which have bodies, go by way of the wrapper's own [`get`](Self::get) and [`set`](Self::set).
 #[async_trait]
 pub trait ReadWrite: Send + Sync {
     /// Reads the value under `key`, or `None` where it is absent; the empty value is a value (RW-1).
@@ -28,11 +57,24 @@ pub trait ReadWrite: Send + Sync {
     /// again.
     async fn get(&self, key: &str) -> Result<Option<IncomingValue>>;
 
+    /// Begins [`get`](Self::get), and ends it where nothing has to be waited for. [`Bucket`](crate::Bucket) reads by it.
+    ///
+    /// For providers that hold data in memory; everybody else keeps the body that is here. It must use up the cooperative
+    /// budget as other calls do (RUN-2), and do nothing more than a poll may.
+    fn begin_get<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
+        Begun::Pending(self.get(key))
+    }
+
     /// Creates or replaces the whole value (RW-2) and clears a deadline (TTL-3).
     ///
     /// No reader sees a mixture or a tail of an older, longer value. One that fails or is dropped leaves the old
     /// value or the new one, whole; a reader may see it before it is acknowledged (RW-6).
     async fn set(&self, key: &str, value: Bytes) -> Result<()>;
+
+    /// Begins [`set`](Self::set), as [`begin_get`](Self::begin_get) begins `get`.
+    fn begin_set<'a>(&'a self, key: &'a str, value: Bytes) -> Begun<'a, ()> {
+        Begun::Pending(self.set(key, value))
+    }
 
     /// Removes the entry; an absent key is `Ok` and changes nothing, and no other key is touched (RW-3).
     async fn delete(&self, key: &str) -> Result<()>;

@@ -25,9 +25,6 @@ const INLINE_ENTRIES: usize = 128;
 /// Bytes of a batch up to which it is applied on the caller's task.
 const INLINE_BYTES: usize = 64 << 10;
 
-/// Keys up to which a read runs on the caller's task.
-const INLINE_KEYS: usize = 128;
-
 /// Keys that count as one call.
 const KEYS_PER_UNIT: usize = 16;
 
@@ -37,15 +34,20 @@ impl Batch for Bucket {
         const DOING: &str = "reading entries";
         charge(keys.len().div_ceil(KEYS_PER_UNIT)).await;
         let inner = &*self.inner;
-        if let Some(way) = inner.config.io.inline()
-            && keys.len() <= INLINE_KEYS
+        if keys.len() <= many::TOGETHER
+            && let Some((way, is_trusted)) = inner.reading_many()
         {
-            match inner.engine.run(way, |view| many::values(view, &self.state, keys, budget, true)) {
+            let read =
+                || inner.engine.run(way, |view| many::values_here(view, &inner.counts, &self.state, keys, budget));
+            match if is_trusted { inner.trust_many.watch(read) } else { read() } {
                 Err(Fault::Cold) => inner.counts.misses.note(),
-                // More than a task should copy.
+                // More than a task should copy, or a batch came between.
                 Err(Fault::Alone) => {}
                 done => {
-                    if way == Way::Quick {
+                    if is_trusted {
+                        inner.counts.trusted.add(keys.len());
+                    } else if way == Way::Quick {
+                        inner.trust_many.earn();
                         inner.counts.hits.add(keys.len());
                     }
                     return done.map_err(|fault| fault.into_error(DOING));
@@ -54,8 +56,11 @@ impl Batch for Bucket {
         }
         let bucket = self.clone();
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        offload(move || bucket.inner.engine.wait(DOING, |view| many::values(view, &bucket.state, &keys, budget, false)))
-            .await?
+        offload(move || {
+            let read = |view: View<'_>| many::values(view, &bucket.state, &keys, budget);
+            bucket.inner.trust_many.watch(|| bucket.inner.engine.wait(DOING, read))
+        })
+        .await?
     }
 
     async fn set_many(&self, entries: &[(&str, Bytes)]) -> Result<()> {

@@ -2,11 +2,15 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::{Atomic, Cache, IncomingValue, ProviderBucket, ReadWrite, Result, Watch};
+use kv_core::local::is_due;
+use kv_core::{Atomic, Begun, Cache, IncomingValue, ProviderBucket, ReadWrite, Result, Watch};
 
-use crate::entry::{load, look};
+use crate::engine::View;
+use crate::entry::{Entry, look};
+use crate::error::Fault;
 use crate::record::Value;
-use crate::store::Bucket;
+use crate::registry::BucketState;
+use crate::store::{Bucket, charge_due};
 
 impl ProviderBucket for Bucket {
     fn atomic(&self) -> Option<&dyn Atomic> {
@@ -22,6 +26,57 @@ impl ProviderBucket for Bucket {
     }
 }
 
+impl Bucket {
+    /// Reads a value where it is asked for if memory can answer, else on the pool.
+    #[inline]
+    fn get_here<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
+        match self.read_here(key, see) {
+            Some(Ok(Seen::Absent)) => Begun::Done(Ok(None)),
+            Some(Ok(Seen::Here(value))) => Begun::Done(Ok(Some(value.into()))),
+            Some(Ok(Seen::Elsewhere)) => Begun::Pending(Box::pin(self.get_large(key))),
+            Some(Err(error)) => Begun::Done(Err(error)),
+            None => Begun::Pending(Box::pin(async move {
+                match self.read_on_pool(key, see).await? {
+                    Seen::Absent => Ok(None),
+                    Seen::Here(value) => Ok(Some(value.into())),
+                    Seen::Elsewhere => self.get_large(key).await,
+                }
+            })),
+        }
+    }
+
+    /// Writes a value where it is asked for if that waits for nothing.
+    #[inline]
+    fn set_here<'a>(&'a self, key: &'a str, value: Bytes) -> Begun<'a, ()> {
+        let step = move |entry: &mut Entry<'_>| entry.store(&value, None);
+        match self.write_here(key, &step) {
+            Ok(Ok(())) if self.inner.committer.is_none() => Begun::Done(Ok(())),
+            Ok(Ok(())) => Begun::Pending(Box::pin(self.inner.acknowledge())),
+            Ok(Err(error)) => Begun::Done(Err(error)),
+            Err(fault) => Begun::Pending(Box::pin(async move {
+                self.write_slowly(key, step, fault).await?;
+                self.inner.acknowledge().await
+            })),
+        }
+    }
+
+    /// Reads a value that was large. It may have been replaced meanwhile, so all of it is read again.
+    async fn get_large(&self, key: &str) -> Result<Option<IncomingValue>> {
+        Ok(self.load_on_pool(key).await?.map(IncomingValue::from))
+    }
+}
+
+/// Reads a value in passing.
+fn see(view: View<'_>, state: &BucketState, key: &str) -> Result<Seen, Fault> {
+    look(view, state, key, |record| {
+        Ok(match record.map(|record| record.value) {
+            None => Seen::Absent,
+            Some(Value::Inline(value)) => Seen::Here(Bytes::copy_from_slice(value)),
+            Some(Value::Large(_)) => Seen::Elsewhere,
+        })
+    })
+}
+
 /// A value as a read in passing finds it.
 enum Seen {
     Absent,
@@ -33,26 +88,33 @@ enum Seen {
 #[async_trait]
 impl ReadWrite for Bucket {
     async fn get(&self, key: &str) -> Result<Option<IncomingValue>> {
-        let seen = self.read(key, |view, state, key| {
-            look(view, state, key, |record| {
-                Ok(match record.map(|record| record.value) {
-                    None => Seen::Absent,
-                    Some(Value::Inline(value)) => Seen::Here(Bytes::copy_from_slice(value)),
-                    Some(Value::Large(_)) => Seen::Elsewhere,
-                })
-            })
-        });
-        match seen.await? {
-            Seen::Absent => Ok(None),
-            Seen::Here(value) => Ok(Some(value.into())),
-            // It may have been replaced meanwhile, so all of it is read again.
-            Seen::Elsewhere => Ok(Box::pin(self.read_on_pool(key, load)).await?.map(IncomingValue::from)),
+        self.begin_get(key).end().await
+    }
+
+    #[inline]
+    fn begin_get<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
+        if is_due() {
+            return Begun::Pending(Box::pin(async move {
+                charge_due().await;
+                self.get_here(key).end().await
+            }));
         }
+        self.get_here(key)
     }
 
     async fn set(&self, key: &str, value: Bytes) -> Result<()> {
-        self.write(key, move |entry| entry.store(&value, None)).await?;
-        self.inner.acknowledge().await
+        self.begin_set(key, value).end().await
+    }
+
+    #[inline]
+    fn begin_set<'a>(&'a self, key: &'a str, value: Bytes) -> Begun<'a, ()> {
+        if is_due() {
+            return Begun::Pending(Box::pin(async move {
+                charge_due().await;
+                self.set_here(key, value).end().await
+            }));
+        }
+        self.set_here(key, value)
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kv_core::Result;
 use kv_core::local::errors::unsynced;
-use kv_core::local::{Bell, Committer, Hub, KeyLocks};
+use kv_core::local::{Bell, Committer, Hub, KeyLocks, is_due, units_due};
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
@@ -16,7 +17,7 @@ use tokio::task::coop::consume_budget;
 
 use crate::config::Config;
 use crate::engine::{Engine, View, Way};
-use crate::entry::Entry;
+use crate::entry::{Entry, load};
 use crate::error::Fault;
 use crate::io::{IoPolicy, offload};
 use crate::layout::PhysicalKey;
@@ -39,7 +40,22 @@ const COLD_TRIES: usize = 2;
 const READING: &str = "reading an entry";
 const WRITING: &str = "writing an entry";
 
-/// Uses up the task's budget by the work of a call, or a task that makes long ones again and again would not yield for
+/// Uses up the task's budget for a short call (RUN-2).
+#[inline]
+async fn charge_short() {
+    if is_due() {
+        charge_due().await;
+    }
+}
+
+/// Uses it up for short calls that were counted.
+pub(crate) async fn charge_due() {
+    for _ in 0..units_due() {
+        consume_budget().await;
+    }
+}
+
+/// Uses up the task's budget by the work of a longer call, or a task that makes long ones again and again would not yield for
 /// tens of milliseconds (RUN-2).
 pub(crate) async fn charge(units: usize) {
     for _ in 0..units.clamp(1, MOST_CHARGED) {
@@ -60,6 +76,8 @@ pub(crate) struct Inner {
     pub(crate) bell: Arc<Bell>,
     pub(crate) counts: Counts,
     pub(crate) trust: Trust,
+    /// The same for reads of many keys.
+    pub(crate) trust_many: Trust,
     /// Keeps everybody else out of the folder while the engine is open.
     pub(crate) lock: Mutex<Option<FolderLock>>,
 }
@@ -70,7 +88,7 @@ pub(crate) struct Counts {
     /// Reads that memory could answer, and those that went to the pool.
     pub(crate) hits: Tally,
     pub(crate) misses: Tally,
-    /// Reads that ran on the task without a probe.
+    /// Reads that memory could not answer or was not asked for, and that ran on the task all the same.
     pub(crate) trusted: Tally,
     /// Writes that the engine would have made wait.
     pub(crate) stalls: AtomicU64,
@@ -165,10 +183,10 @@ impl Inner {
         }
     }
 
-    /// How a read of one key runs on the caller's task, and whether without a probe; `None` if it does not.
-    fn reading(&self) -> Option<(Way, bool)> {
+    /// How a read of many keys runs on the caller's task, and whether it may wait there; `None` if it does not.
+    pub(crate) fn reading_many(&self) -> Option<(Way, bool)> {
         match self.config.io {
-            IoPolicy::Auto if self.trust.is_enough() => Some((Way::Shared, true)),
+            IoPolicy::Auto if self.trust_many.is_enough() => Some((Way::Shared, true)),
             policy => policy.inline().map(|way| (way, false)),
         }
     }
@@ -225,36 +243,66 @@ impl Bucket {
         key: &str,
         step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault> + Copy + Send + 'static,
     ) -> Result<T> {
-        consume_budget().await;
-        let inner = &*self.inner;
-        if let Some((way, is_trusted)) = inner.reading() {
-            let begun = is_trusted.then(Instant::now);
-            match inner.engine.run(way, |view| step(view, &self.state, key)) {
-                Err(Fault::Cold) => inner.counts.misses.note(),
-                done => {
-                    if let Some(begun) = begun {
-                        inner.trust.note(begun.elapsed());
-                        inner.counts.trusted.note();
-                    } else if way == Way::Quick {
-                        inner.counts.hits.note();
-                    }
-                    return done.map_err(|fault| fault.into_error(READING));
-                }
-            }
+        charge_short().await;
+        match self.read_here(key, step) {
+            Some(done) => done,
+            // Boxed, so that the usual future stays small.
+            None => Box::pin(self.read_on_pool(key, step)).await,
         }
-        let all = Arc::clone(&self.inner);
-        let step = move |view: View<'_>, state: &BucketState, key: &str| all.trust.watch(|| step(view, state, key));
-        // Boxed, so that the usual future stays small.
-        Box::pin(self.read_on_pool(key, step)).await
     }
 
+    /// Runs a read of one key on the caller's task; `None` where memory can't answer.
+    #[inline]
+    pub(crate) fn read_here<T>(
+        &self,
+        key: &str,
+        step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>,
+    ) -> Option<Result<T>> {
+        let inner = &*self.inner;
+        let way = inner.config.io.inline()?;
+        if way == Way::Quick && inner.trust.leaves_out_probe() {
+            return Some(self.read_trusted(key, step));
+        }
+        let done = inner.engine.run(way, |view| step(view, &self.state, key));
+        if matches!(done, Err(Fault::Cold)) {
+            if inner.trust.missed() {
+                return Some(self.read_trusted(key, step));
+            }
+            inner.counts.misses.note();
+            return None;
+        }
+        if way == Way::Quick {
+            inner.counts.hits.note();
+        }
+        Some(done.map_err(|fault| fault.into_error(READING)))
+    }
+
+    /// Runs a read on the task that may wait, and notes whether it did.
+    #[cold]
+    fn read_trusted<T>(&self, key: &str, step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>) -> Result<T> {
+        let begun = Instant::now();
+        let done = self.inner.engine.wait(READING, |view| step(view, &self.state, key));
+        self.inner.trust.note(begun.elapsed());
+        self.inner.counts.trusted.note();
+        done
+    }
+
+    /// Runs a read of one key on the pool, from which is learnt whether the system has such reads in memory.
     pub(crate) async fn read_on_pool<T: Send + 'static>(
         &self,
         key: &str,
         step: impl FnOnce(View<'_>, &BucketState, &str) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
         let (bucket, key) = (self.clone(), key.to_owned());
-        offload(move || bucket.inner.engine.wait(READING, |view| step(view, &bucket.state, &key))).await?
+        let step = move |view: View<'_>| bucket.inner.trust.watch(|| step(view, &bucket.state, &key));
+        let inner = Arc::clone(&self.inner);
+        offload(move || inner.engine.wait(READING, step)).await?
+    }
+
+    /// Reads a value on the pool, large or not.
+    pub(crate) async fn load_on_pool(&self, key: &str) -> Result<Option<Bytes>> {
+        let (bucket, key) = (self.clone(), key.to_owned());
+        offload(move || bucket.inner.engine.wait(READING, |view| load(view, &bucket.state, &key))).await?
     }
 
     /// Runs a step on one entry under its key's lock. It may be run several times, of which the last one counts: those
@@ -264,22 +312,34 @@ impl Bucket {
         key: &str,
         step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        consume_budget().await;
-        let mut fault = None;
-        if let Some(way) = self.inner.config.io.inline()
-            && let Ok(_shared) = self.inner.gate.try_read()
-        {
-            self.inner.engine.check_writable()?;
-            match self.step(way, key, &step) {
-                Err(elsewhere) if elsewhere.is_elsewhere() => fault = Some(elsewhere),
-                done => return done.map_err(|fault| fault.into_error(WRITING)),
-            }
+        charge_short().await;
+        match self.write_here(key, &step) {
+            Ok(done) => done,
+            // Boxed, so that the usual future stays small.
+            Err(fault) => Box::pin(self.write_slowly(key, step, fault)).await,
         }
-        // Boxed, so that the usual future stays small.
-        Box::pin(self.write_slowly(key, step, fault)).await
     }
 
-    async fn write_slowly<T: Send + 'static>(
+    /// Runs a step on the caller's task, or tells why it must run elsewhere: nothing for a gate that others hold.
+    #[inline]
+    pub(crate) fn write_here<T>(
+        &self,
+        key: &str,
+        step: &impl Fn(&mut Entry<'_>) -> Result<T, Fault>,
+    ) -> Result<Result<T>, Option<Fault>> {
+        let way = self.inner.config.io.inline().ok_or(None)?;
+        let Ok(_shared) = self.inner.gate.try_read() else { return Err(None) };
+        if let Err(refused) = self.inner.engine.check_writable() {
+            return Ok(Err(refused));
+        }
+        match self.step(way, key, step) {
+            Err(elsewhere) if elsewhere.is_elsewhere() => Err(Some(elsewhere)),
+            done => Ok(done.map_err(|fault| fault.into_error(WRITING))),
+        }
+    }
+
+    /// Goes on with a step that could not run on the caller's task.
+    pub(crate) async fn write_slowly<T: Send + 'static>(
         &self,
         key: &str,
         step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,

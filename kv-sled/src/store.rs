@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kv_core::local::errors::unsynced;
-use kv_core::local::{Bell, Committer, Hub, KeyLocks};
+use kv_core::local::{Bell, Committer, Hub, KeyLocks, is_due, units_due};
 use kv_core::{Durability, Result};
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
@@ -30,7 +30,22 @@ pub(crate) const SLICE: Duration = Duration::from_micros(400);
 /// Units of a task's budget that one call uses up at most: longer ones yield by themselves.
 const MOST_CHARGED: usize = 64;
 
-/// Uses up the task's budget by the work of a call, or a task that makes long ones again and again would not yield for
+/// Uses up the task's budget for a short call (RUN-2).
+#[inline]
+async fn charge_short() {
+    if is_due() {
+        charge_due().await;
+    }
+}
+
+/// Uses it up for short calls that were counted.
+async fn charge_due() {
+    for _ in 0..units_due() {
+        consume_budget().await;
+    }
+}
+
+/// Uses up the task's budget by the work of a longer call, or a task that makes long ones again and again would not yield for
 /// tens of milliseconds (RUN-2).
 pub(crate) async fn charge(units: usize) {
     for _ in 0..units.clamp(1, MOST_CHARGED) {
@@ -107,7 +122,7 @@ impl Bucket {
         key: &str,
         step: impl Fn(&Self, &Trees, &str) -> Result<T, Fault> + Copy + Send + 'static,
     ) -> Result<T> {
-        consume_budget().await;
+        charge_short().await;
         if self.inner.io.is_inline()
             && let Some(seen) = self.inner.io.inline(|| self.glimpse(key, step))
         {
@@ -151,7 +166,7 @@ impl Bucket {
         key: &str,
         step: impl FnOnce(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        consume_budget().await;
+        charge_short().await;
         if self.inner.io.is_inline()
             && let Some(_shared) = self.inner.gate.try_share()
         {

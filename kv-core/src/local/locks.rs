@@ -1,7 +1,9 @@
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use foldhash::fast::RandomState;
 
 /// Shards: enough that two of 64 writers seldom meet, few enough that touching all of them is cheap.
 const SHARDS: usize = 256;
@@ -54,7 +56,7 @@ pub struct KeyLock<'a> {
 
 impl Default for KeyLocks {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::default() }
     }
 }
 

@@ -8,8 +8,10 @@ pub mod cursor;
 pub mod errors;
 mod hub;
 mod locks;
+mod pace;
 
 pub use bell::{Bell, now};
 pub use committer::Committer;
 pub use hub::{Hub, WATCH_QUEUE_EVENTS};
 pub use locks::{KeyLock, KeyLocks, KeysLock, Version};
+pub use pace::{is_due, units_due};

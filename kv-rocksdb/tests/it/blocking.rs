@@ -18,6 +18,7 @@ use crate::support::{block_on, fact, fail, open, open_with, trial, value};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("blocking::cold_reads_are_probed_and_sent_away", cold_reads),
+        trial("blocking::cold_reads_of_many_are_sent_away", cold_reads_of_many),
         trial("blocking::reads_from_the_system's_memory_stay_on_the_task", trusted_reads),
         trial("blocking::a_stalled_write_holds_up_no_other_task", stalled),
     ]
@@ -80,6 +81,25 @@ fn cold_reads() -> Result<(), Failed> {
                 hot_hits - hits,
                 hot_misses - misses
             ));
+        }
+        Ok(store.close().await?)
+    })
+}
+
+/// The engine's lookup of many reads the disk even where it is told to look in its cache only.
+fn cold_reads_of_many() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    block_on(async {
+        let (store, bucket) = cold_store(&folder.path().join("store")).await?;
+        let keys: Vec<String> = (0..ENTRIES).step_by(ENTRIES / 10).map(name).collect();
+        let wanted: Vec<_> = keys.iter().map(|key| Some(value(key, BYTES))).collect();
+        let found = bucket.get_many(&keys).await?;
+        if !found.iter().zip(&wanted).all(|(found, wanted)| found.as_deref() == wanted.as_deref()) {
+            return fail("the values are not as they were");
+        }
+        let (hits, misses) = probes(&store).await?;
+        if (hits, misses) != (0, 1) {
+            return fail(format!("a cold read of 10 keys counts as {hits} hits and {misses} misses, not as one miss"));
         }
         Ok(store.close().await?)
     })

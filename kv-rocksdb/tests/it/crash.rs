@@ -36,7 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("crash::process_keeps_what_was_acknowledged", || kills("process", 50)),
         trial("crash::power_keeps_what_was_acknowledged", || kills("power", 50)),
         trial("crash::a_program_that_does_not_close_ends_in_order", forgetful),
-        trial("crash::relaxed_keeps_calls_whole_and_in_order", || kills("relaxed", 10)),
+        trial("crash::relaxed_keeps_calls_whole_and_in_order", || kills("relaxed", 50)),
     ]
 }
 
