@@ -10,6 +10,9 @@ use crate::client::{Client, Result};
 /// value that is stored: sled skips such writes.
 const VALUES: usize = 1_009;
 
+/// Callers between two whose keys are read one after the other. It divides no usual number of callers.
+const FAR: usize = 7;
+
 /// Records of one batch while filling.
 const FILL_BATCH: usize = 1_000;
 
@@ -71,10 +74,14 @@ impl Data {
         self.keys.get(from..to).unwrap_or_default()
     }
 
-    /// All keys, and where one of `callers` begins to read. Not only its own, or a caller that never yields, as most drivers
-    /// let it, would find its few keys in the processor's cache the second time.
-    pub(crate) fn all_from(&self, caller: usize, callers: usize) -> (&[String], usize) {
-        (&self.keys, self.keys.len() * caller / callers)
+    /// The keys that the `n`th read of a caller asks for, `width` of them. Each caller begins with its own and goes on with those
+    /// of another one far away: a caller that never yields, as with most drivers, would find its few keys in the processor's
+    /// cache the second time, or those of the caller that ran before it.
+    pub(crate) fn read(&self, caller: usize, callers: usize, n: usize, width: usize) -> Option<&[String]> {
+        let reads = (self.keys.len() / callers / width).max(1);
+        let keys = self.share((caller + n / reads * FAR) % callers, callers);
+        let from = n % reads * width;
+        keys.get(from..from + width)
     }
 
     /// The value of the `n`th write.

@@ -86,14 +86,14 @@ impl<C: Client> Task<C> {
         let keys = self.data.share(self.caller, self.callers);
         match self.workload {
             Workload::Get => {
-                let (all, from) = self.data.all_from(self.caller, self.callers);
-                let bytes = self.client.get(pick(all, from + n)?).await?;
+                let keys = self.data.read(self.caller, self.callers, n, 1).ok_or(TOO_FEW)?;
+                let bytes = self.client.get(pick(keys, 0)?).await?;
                 expect(bytes, self.data.value_bytes(), "bytes of a value")
             }
             Workload::Set => self.client.set(pick(keys, n)?, self.data.value(n)).await,
             Workload::GetMany => {
-                let (all, from) = self.data.all_from(self.caller, self.callers);
-                let found = self.client.get_many(block(all, from / MANY + n)?).await?;
+                let keys = self.data.read(self.caller, self.callers, n, MANY).ok_or(TOO_FEW)?;
+                let found = self.client.get_many(keys).await?;
                 expect(found, MANY, "records of a batch")
             }
             Workload::SetMany => {

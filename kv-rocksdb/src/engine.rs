@@ -2,15 +2,16 @@
 //! closing can wait for all of them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, OnceLock};
 
-use crossbeam_utils::sync::ShardedLock;
 use kv_core::local::errors::{closed, refused};
 use kv_core::{Durability, ErrorKind, Result};
+use parking_lot::RwLock;
 use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, ReadOptions, WriteBatch, WriteOptions, properties};
 
 use crate::error::{Fault, kind, stuck};
 use crate::options::{body_options, read_options, write_options};
+use crate::places::Places;
 
 /// How a step meets what is not at once to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,8 +142,8 @@ impl<'a> View<'a> {
 
 /// An open engine, until it is closed.
 pub(crate) struct Engine {
-    /// In shards, for every call of every thread passes here.
-    db: ShardedLock<Option<Db>>,
+    /// One hold for each place, for every call of every thread passes here: two threads in one would cost a tenth of a read.
+    db: Places<RwLock<Option<Arc<Db>>>>,
     /// Closing waits for the lock alone; nobody may begin to wait behind it.
     is_closing: AtomicBool,
     /// Why writing is off, once it is (DUR-5).
@@ -151,7 +152,12 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(db: Db) -> Self {
-        Self { db: ShardedLock::new(Some(db)), is_closing: AtomicBool::new(false), failed: OnceLock::new() }
+        let db = Arc::new(db);
+        Self {
+            db: Places::new(|| RwLock::new(Some(Arc::clone(&db)))),
+            is_closing: AtomicBool::new(false),
+            failed: OnceLock::new(),
+        }
     }
 
     /// Runs a step. If a write fails in it nobody knows what the engine did, so writing is off from then on.
@@ -160,11 +166,7 @@ impl Engine {
             return Err(Fault::Own(closed()));
         }
         // Nobody waits here either: only closing takes the lock alone.
-        let db = match self.db.try_read() {
-            Ok(db) => db,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(Fault::Own(closed())),
-        };
+        let db = self.db.own().try_read().ok_or_else(|| Fault::Own(closed()))?;
         let db = db.as_ref().ok_or_else(|| Fault::Own(closed()))?;
         let done = step(db.view(way));
         if let Err(Fault::Write(cause)) = &done {
@@ -192,7 +194,8 @@ impl Engine {
     /// Waits for running steps and lets go of the engine; later ones answer that the store is closed.
     pub(crate) fn close(&self) {
         self.is_closing.store(true, Ordering::Release);
-        let db = self.db.write().unwrap_or_else(PoisonError::into_inner).take();
-        drop(db);
+        for db in self.db.iter() {
+            drop(db.write().take());
+        }
     }
 }

@@ -20,12 +20,12 @@ mod many;
 mod marker;
 mod open;
 mod options;
+mod places;
 mod provider;
 mod record;
 mod registry;
 mod store;
 mod sweeper;
-mod tally;
 mod trust;
 mod watch;
 

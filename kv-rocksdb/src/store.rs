@@ -21,8 +21,8 @@ use crate::entry::{Entry, load};
 use crate::error::Fault;
 use crate::io::{IoPolicy, offload};
 use crate::layout::PhysicalKey;
+use crate::places::Tally;
 use crate::registry::{BucketState, Registry};
-use crate::tally::Tally;
 use crate::trust::Trust;
 
 /// How long a step of longer work takes before it lets others run: well under the 1 ms that a poll may last
