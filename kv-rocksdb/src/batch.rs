@@ -96,7 +96,7 @@ impl Bucket {
             && changes.len() <= INLINE_ENTRIES
             && bytes <= INLINE_BYTES
         {
-            let _shared = self.inner.gate.read().await;
+            let _shared = self.inner.gate.share().await;
             self.inner.engine.check_writable()?;
             match self.inner.engine.run(way, |view| apply(&self.inner, view, &self.state, &changes)) {
                 Err(elsewhere) if elsewhere.is_elsewhere() => self.note_stall(&elsewhere),

@@ -11,6 +11,7 @@ mod engine;
 mod engine_version;
 mod entry;
 mod error;
+mod gate;
 mod info;
 mod io;
 mod layout;

@@ -10,7 +10,6 @@ use kv_core::local::{Bell, Hub, KeyLocks};
 use kv_core::{Durability, Effect, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use rocksdb::{ColumnFamilyDescriptor, DB, DEFAULT_COLUMN_FAMILY_NAME, WriteOptions};
-use tokio::sync::RwLock;
 
 use crate::committer;
 use crate::config::Config;
@@ -78,7 +77,7 @@ fn assemble(config: Config, db: Db, registry: Registry, lock: Option<FolderLock>
         Durability::Volatile | Durability::Process => None,
     };
     let inner = Arc::new(Inner {
-        gate: Arc::new(RwLock::new(())),
+        gate: Arc::default(),
         locks: KeyLocks::default(),
         hub: Arc::new(Hub::default()),
         registry: Arc::new(registry),

@@ -121,7 +121,7 @@ fn close(handle: &Handle) -> Result<()> {
     const DOING: &str = "closing the store";
     let inner = &*handle.inner;
     inner.bell.stop();
-    let alone = inner.gate.blocking_write();
+    let alone = inner.gate.alone_blocking();
     let writable = inner.engine.check_writable();
     let times =
         writable.and_then(|()| inner.engine.run(Way::Alone, write_out).map_err(|fault| fault.into_error(DOING)));
@@ -253,7 +253,7 @@ impl Provider {
             state => return state.map_err(|fault| fault.into_error(OPENING)),
         }
         // With the gate held alone there is no first write and no drop between looking and noting.
-        let alone = inner.alone().await;
+        let alone = inner.gate.alone().await;
         let (inner, name) = (Arc::clone(inner), name.to_owned());
         offload(move || {
             let state = inner.engine.run(Way::Alone, |view| inner.registry.state(view, &name));

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use kv_core::local::errors::unsynced;
 use kv_core::local::{Bell, Committer, Hub, KeyLocks, is_due, units_due};
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::task::coop::consume_budget;
 
 use crate::config::Config;
 use crate::engine::{Engine, View, Way};
 use crate::entry::{Entry, load};
 use crate::error::Fault;
+use crate::gate::Gate;
 use crate::io::{IoPolicy, offload};
 use crate::layout::PhysicalKey;
 use crate::places::Tally;
@@ -67,8 +67,7 @@ pub(crate) async fn charge(units: usize) {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) engine: Arc<Engine>,
-    /// Shared by each write. Held alone by what may take long, so that nobody waits for that on the engine's own locks.
-    pub(crate) gate: Arc<RwLock<()>>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) locks: KeyLocks,
     pub(crate) hub: Arc<Hub>,
     pub(crate) registry: Arc<Registry>,
@@ -100,6 +99,8 @@ pub(crate) struct Counts {
 impl Counts {
     /// How many batches there were; `None` while one is under way.
     pub(crate) fn batches(&self) -> Option<u64> {
+        // What was read before must have been read before this looks.
+        fence(Ordering::Acquire);
         let ended = self.ended.load(Ordering::SeqCst);
         (self.begun.load(Ordering::SeqCst) == ended).then_some(ended)
     }
@@ -191,18 +192,13 @@ impl Inner {
         }
     }
 
-    /// Takes the gate alone: no writer is at work while the result lives.
-    pub(crate) async fn alone(&self) -> OwnedRwLockWriteGuard<()> {
-        Arc::clone(&self.gate).write_owned().await
-    }
-
     /// Runs a step on the pool, alone. It goes on if this future is dropped.
     pub(crate) async fn run_alone<T: Send + 'static>(
         self: &Arc<Self>,
         doing: &'static str,
         step: impl FnOnce(&Self, View<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        let alone = self.alone().await;
+        let alone = self.gate.alone().await;
         let inner = Arc::clone(self);
         offload(move || {
             inner.engine.check_writable()?;
@@ -328,7 +324,7 @@ impl Bucket {
         step: &impl Fn(&mut Entry<'_>) -> Result<T, Fault>,
     ) -> Result<Result<T>, Option<Fault>> {
         let way = self.inner.config.io.inline().ok_or(None)?;
-        let Ok(_shared) = self.inner.gate.try_read() else { return Err(None) };
+        let Some(_shared) = self.inner.gate.pass() else { return Err(None) };
         if let Err(refused) = self.inner.engine.check_writable() {
             return Ok(Err(refused));
         }
@@ -360,7 +356,7 @@ impl Bucket {
                     return self.write_alone(key, step).await;
                 }
             }
-            let _shared = self.inner.gate.read().await;
+            let _shared = self.inner.gate.share().await;
             self.inner.engine.check_writable()?;
             match self.step(way, key, &step) {
                 Err(elsewhere) if elsewhere.is_elsewhere() => fault = Some(elsewhere),
@@ -375,7 +371,7 @@ impl Bucket {
         key: &str,
         step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        let shared = Arc::clone(&self.inner.gate).read_owned().await;
+        let shared = self.inner.gate.share_owned().await;
         let (bucket, at) = (self.clone(), key.to_owned());
         let (done, step) = offload(move || {
             let done = match bucket.inner.engine.check_writable() {

@@ -175,7 +175,7 @@ impl Sweep {
     /// Shares the gate, in its turn, or those who want it alone could keep this thread out for ever. `None` if the store ends
     /// meanwhile: closing waits for this thread.
     fn share(&self, inner: &Inner) -> Option<OwnedRwLockReadGuard<()>> {
-        let mut sharing = pin!(Arc::clone(&inner.gate).read_owned());
+        let mut sharing = pin!(inner.gate.share_owned());
         loop {
             if let Poll::Ready(shared) = sharing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 return Some(shared);
@@ -199,6 +199,10 @@ impl Sweep {
         let Some(id) = id else {
             return Err(damaged("a dropped bucket's row has a form that this version does not write"));
         };
+        // The row is there a moment before readers are told that the bucket is gone; who drops it holds the gate for both.
+        if self.share(inner).is_none() {
+            return Ok(false);
+        }
         let owner = Owner::of_garbage(id, &row);
         // One with damage goes with its files.
         let rows = inner.engine.wait(DOING, |view| small(view, id)).unwrap_or_default();

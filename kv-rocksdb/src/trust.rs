@@ -25,7 +25,7 @@ const MOST: u32 = 4;
 const LONG: Duration = Duration::from_micros(200);
 
 /// Reads of a thread that leave out the probe once one missed: what comes after a miss mostly misses too.
-const UNPROBED: u32 = 32;
+const UNPROBED: u32 = 256;
 
 thread_local! {
     /// How many of them are left.
