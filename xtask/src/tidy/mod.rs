@@ -7,8 +7,8 @@ mod files;
 mod manifests;
 mod markdown;
 
-use crate::Result;
 use crate::project::Project;
+use crate::{Result, guests};
 
 /// `cargo xtask tidy`: checks every rule and tells every fault.
 pub(crate) fn run() -> Result {
@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result {
         ("clauses, cases and mutants", clauses::check(&project, &kv_conformance::gaps())),
         ("sizes and words of files", files::check(&project.files)),
         ("manifests", manifests::check(&project.files)?),
+        ("guests", guests::check(&project.files)?),
         ("links and excerpts in documents", markdown::check(&project.files)),
     ];
     let mut count = 0;

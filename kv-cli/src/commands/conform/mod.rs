@@ -1,6 +1,11 @@
 //! The command `conform`: the conformance suite, and whether it catches what it must.
 
 mod place;
+#[cfg(feature = "wasi")]
+mod through;
+#[cfg(not(feature = "wasi"))]
+#[path = "left_out.rs"]
+mod through;
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -31,6 +36,9 @@ pub(crate) struct ConformArgs {
     /// Where random numbers begin
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
     seed: u64,
+    /// Make each call by way of a WebAssembly guest, of each shape of wasi:keyvalue in turn
+    #[arg(long, conflicts_with_all = ["mutants", "markdown", "badge"])]
+    through_wasm: bool,
     /// Write the report as Markdown too
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -65,6 +73,11 @@ pub(super) async fn conform(args: ConformArgs, session: &mut Session) -> Ended {
         write_to(&mut markdown, || matrix.markdown())?;
         return Ok(verdict(matrix.is_failure()));
     };
+    if args.through_wasm {
+        let ended = through::run(&place, args.seed, &args.case, out);
+        place.clean_up();
+        return ended;
+    }
     let bar = Bar::new(out);
     let mut told = Ok(());
     let report = Run::new(Arc::new(place.harness())).seed(args.seed).filter(&args.case).run(|news| {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kv::{Batches, Consistency, Declared, Durability, Store, StoreUrl, Watching};
 use kv_conformance::FromFn;
@@ -87,18 +88,40 @@ impl Place {
         Ok(Self { declared, ..place })
     }
 
+    /// As reports show it.
+    pub(super) fn name(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
     pub(super) fn harness(&self) -> FromFn {
-        let (opening, removing) = (Arc::clone(&self.root), Arc::clone(&self.root));
         let url = self.url.clone();
-        FromFn::new(self.url.clone(), self.declared.clone(), move |id| open(Arc::clone(&opening), id))
+        FromFn::new(self.url.clone(), self.declared.clone(), self.opener())
             .required(self.required.clone())
-            .remove(move |id| {
-                let root = Arc::clone(&removing);
-                async move { remove(&root, &id).await }
-            })
+            .remove(self.remover())
             .repeat(move |case, seed| {
                 format!("{} conform {} --case {} --seed {seed}", program(), quote(&url), quote(case))
             })
+    }
+
+    /// Opens a case's store.
+    pub(super) fn opener(
+        &self,
+    ) -> impl Fn(String) -> BoxFuture<'static, kv::Result<Store>> + Clone + Send + Sync + use<> {
+        let root = Arc::clone(&self.root);
+        move |id| Box::pin(open(Arc::clone(&root), id))
+    }
+
+    /// Removes it.
+    pub(super) fn remover(&self) -> impl Fn(String) -> BoxFuture<'static, kv::Result<()>> + Send + Sync + use<> {
+        let root = Arc::clone(&self.root);
+        move |id| {
+            let root = Arc::clone(&root);
+            Box::pin(async move { remove(&root, &id).await })
+        }
     }
 
     /// Removes what cases that did not end in time left behind, and the folder if the run made it.

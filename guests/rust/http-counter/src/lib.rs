@@ -1,0 +1,58 @@
+//! A web server that counts: `GET /NAME` adds 1 to the counter NAME, `hits` for `/`, and answers with its value.
+
+wit_bindgen::generate!({
+    path: [
+        "../../wit/wasi/io-0.2.3.wit",
+        "../../wit/wasi/clocks-0.2.3.wit",
+        "../../wit/wasi/http-0.2.3.wit",
+        "../../wit/keyvalue/0.2.0-draft2.wit",
+    ],
+    inline: "
+        package kv:http-counter;
+        world http-counter {
+          import wasi:keyvalue/store@0.2.0-draft2;
+          import wasi:keyvalue/atomics@0.2.0-draft2;
+          export wasi:http/incoming-handler@0.2.3;
+        }
+    ",
+    world: "kv:http-counter/http-counter",
+    generate_all,
+});
+
+use exports::wasi::http::incoming_handler::{Guest, IncomingRequest, ResponseOutparam};
+use wasi::http::types::{Fields, Method, OutgoingBody, OutgoingResponse};
+use wasi::keyvalue::{atomics, store};
+
+struct Counter;
+
+impl Guest for Counter {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let (status, text) = answer(&request);
+        let headers = Fields::new();
+        headers.set("content-type", &[b"text/plain".to_vec()]).expect("the header is allowed");
+        let response = OutgoingResponse::new(headers);
+        response.set_status_code(status).expect("the status is a number of three digits");
+        let body = response.body().expect("the body is taken once");
+        ResponseOutparam::set(out, Ok(response));
+        let stream = body.write().expect("the stream is taken once");
+        // The client may have gone; what it asked for is done anyway.
+        let _ = stream.blocking_write_and_flush(text.as_bytes());
+        drop(stream);
+        let _ = OutgoingBody::finish(body, None);
+    }
+}
+
+fn answer(request: &IncomingRequest) -> (u16, String) {
+    if !matches!(request.method(), Method::Get) {
+        return (405, "only GET is understood\n".to_owned());
+    }
+    let path = request.path_with_query().unwrap_or_default();
+    let name = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+    let name = if name.is_empty() { "hits" } else { name };
+    match store::open("").and_then(|bucket| atomics::increment(&bucket, name, 1)) {
+        Ok(value) => (200, format!("{value}\n")),
+        Err(error) => (500, format!("{error:?}\n")),
+    }
+}
+
+export!(Counter);

@@ -1,0 +1,154 @@
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use kv_core::Bucket;
+use wasmtime::component::{HasData, Resource, ResourceTable};
+
+use crate::access::{Access, Rights};
+use crate::cursors::Cursors;
+use crate::fail::Fail;
+use crate::limits::Limits;
+use crate::memory::Memory;
+use crate::resources::{ErrorText, Held, OpenBucket, Outgoing};
+
+/// Handles for errors that a guest gets beyond its limit, so that it can be told of that.
+const SPARE: usize = 1_000;
+
+/// What one instance of a guest has of `wasi:keyvalue`; part of the embedder's store data.
+pub struct KvCtx {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) budget: Budget,
+    pub(crate) memory: Memory,
+    handles: usize,
+    pub(crate) cas_handles: usize,
+    /// Calls to the cache under way.
+    pub(crate) pending: Arc<AtomicUsize>,
+}
+
+/// What all instances of a guest have in common.
+pub(crate) struct Shared {
+    pub(crate) access: Access,
+    pub(crate) limits: Limits,
+    pub(crate) cache_bucket: String,
+    pub(crate) cursors: Mutex<Cursors>,
+}
+
+impl KvCtx {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        let budget = Budget { held: Arc::default(), most: shared.limits.held_bytes };
+        let memory = Memory::new(shared.limits.memory_bytes);
+        Self { shared: Arc::clone(shared), budget, memory, handles: 0, cas_handles: 0, pending: Arc::default() }
+    }
+}
+
+/// Gives access to the [`KvCtx`] and the [`ResourceTable`] inside the embedder's store data.
+pub trait KvView: Send {
+    /// Both, borrowed together.
+    fn kv(&mut self) -> KvCtxView<'_>;
+}
+
+/// What [`KvView::kv`] gives.
+pub struct KvCtxView<'a> {
+    /// What [`Guest::context`](crate::Guest::context) made.
+    pub ctx: &'a mut KvCtx,
+    /// The table that WASI's own resources are in too.
+    pub table: &'a mut ResourceTable,
+}
+
+/// Tells bindings what they are given.
+pub(crate) struct HasKv;
+
+impl HasData for HasKv {
+    type Data<'a> = KvCtxView<'a>;
+}
+
+/// The bytes that an instance may have the host keep.
+#[derive(Clone)]
+pub(crate) struct Budget {
+    held: Arc<AtomicUsize>,
+    most: usize,
+}
+
+impl Budget {
+    pub(crate) fn hold(&self, bytes: usize) -> Result<Held, Fail> {
+        Held::take(&self.held, bytes, self.most)
+    }
+
+    pub(crate) fn append(&self, value: &Outgoing, piece: Bytes) -> Result<(), Fail> {
+        let held = self.hold(piece.len())?;
+        value.append(piece, held);
+        Ok(())
+    }
+
+    /// Fills the vacancy that the value is for, if there is one.
+    pub(crate) async fn fill(&self, value: &Outgoing) -> Result<(), Fail> {
+        let Some(filling) = value.take_vacancy() else { return Ok(()) };
+        filling.vacancy.fill(value.value()?, filling.ttl).await?;
+        Ok(())
+    }
+}
+
+impl KvCtxView<'_> {
+    /// Gives the guest a handle.
+    pub(crate) fn push<T: Send + 'static>(&mut self, thing: T) -> Result<Resource<T>, Fail> {
+        let most = self.ctx.shared.limits.handles;
+        if self.ctx.handles >= most {
+            return Err(Fail::Other(format!("too many handles: this program holds {most}, which is the limit")));
+        }
+        self.push_any(thing)
+    }
+
+    fn push_any<T: Send + 'static>(&mut self, thing: T) -> Result<Resource<T>, Fail> {
+        let resource = self.table.push(thing)?;
+        self.ctx.handles += 1;
+        Ok(resource)
+    }
+
+    /// Takes a handle back.
+    pub(crate) fn free<T: 'static>(&mut self, resource: Resource<T>) -> wasmtime::Result<T> {
+        let thing = self.table.delete(resource)?;
+        self.ctx.handles = self.ctx.handles.saturating_sub(1);
+        Ok(thing)
+    }
+
+    /// The result for a shape whose errors are resources.
+    pub(crate) fn told<T>(&mut self, done: Result<T, Fail>) -> wasmtime::Result<Result<T, Resource<ErrorText>>> {
+        match done {
+            Ok(value) => Ok(Ok(value)),
+            Err(fail) => self.error(fail).map(Err),
+        }
+    }
+
+    pub(crate) fn error(&mut self, fail: Fail) -> wasmtime::Result<Resource<ErrorText>> {
+        let text = fail.into_trace()?;
+        if self.ctx.handles >= self.ctx.shared.limits.handles + SPARE {
+            return Err(wasmtime::Error::msg(format!(
+                "too many handles: this program keeps every error it got: {text}"
+            )));
+        }
+        let held = self.ctx.budget.hold(text.len()).map_err(Fail::into_trap)?;
+        self.push_any(ErrorText { text, _held: held }).map_err(Fail::into_trap)
+    }
+
+    pub(crate) fn trace(&mut self, error: &Resource<ErrorText>) -> wasmtime::Result<String> {
+        Ok(self.table.get(error)?.text.clone())
+    }
+
+    pub(crate) async fn open(&mut self, name: &str) -> Result<Resource<OpenBucket>, Fail> {
+        let (bucket, rights) = self.ctx.shared.access.open(name).await?;
+        self.push(OpenBucket { bucket, rights })
+    }
+
+    /// The bucket behind a handle, if the guest may do there what it wants to.
+    pub(crate) fn bucket(&self, handle: &Resource<OpenBucket>, wanted: Rights) -> Result<&Bucket, Fail> {
+        let open = self.table.get(handle)?;
+        open.rights.check(wanted)?;
+        Ok(&open.bucket)
+    }
+
+    /// The bytes of values that a reply to the guest may hold; a store checks the same.
+    pub(crate) fn reply_bytes() -> usize {
+        kv_core::Limits::default().reply_bytes
+    }
+}

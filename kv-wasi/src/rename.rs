@@ -1,0 +1,81 @@
+//! Gives a component's imports other names, in its binary.
+//!
+//! A linker finds a pre-release by its exact name only, and one interface under two names would be two sets of resource types.
+//! So the component is changed, not the linker: what it imports as `wasi:io/streams@0.2.0-rc-2023-11-10` it imports as
+//! `wasi:io/streams@0.2.0` from then on.
+
+use std::borrow::Cow;
+
+use wasm_encoder::{ComponentImportSection, ComponentSection as _, ComponentTypeRef, Encode as _};
+use wasmparser::{BinaryReader, ComponentImportSectionReader};
+
+/// The first bytes of every component: the magic number, the version, and the layer.
+const HEADER: usize = 8;
+
+/// What a file of WebAssembly is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Component,
+    Module,
+    Neither,
+}
+
+pub(crate) fn kind(bytes: &[u8]) -> Kind {
+    match bytes {
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Kind::Component,
+        [0, b'a', b's', b'm', _, _, 0, 0, ..] => Kind::Module,
+        _ => Kind::Neither,
+    }
+}
+
+/// The component with its own imports renamed; as it is where `rename` changes none. Components inside it keep theirs.
+pub(crate) fn imports<'a>(
+    bytes: &'a [u8],
+    rename: impl Fn(&str) -> Option<String>,
+) -> wasmparser::Result<Cow<'a, [u8]>> {
+    let header = bytes.get(..HEADER).unwrap_or(bytes);
+    let mut renamed = header.to_vec();
+    let mut changed = false;
+    let mut reader = BinaryReader::new(bytes.get(HEADER..).unwrap_or_default(), HEADER);
+    while !reader.eof() {
+        let begun = reader.original_position();
+        let id = reader.read_u8()?;
+        let content = reader.read_reader()?;
+        let end = reader.original_position();
+        if id != wasm_encoder::ComponentSectionId::Import as u8 {
+            renamed.extend_from_slice(bytes.get(begun..end).unwrap_or_default());
+            continue;
+        }
+        let mut section = ComponentImportSection::new();
+        for import in ComponentImportSectionReader::new(content)? {
+            let import = import?;
+            let Some(ty) = encoded(import.ty) else { return Ok(Cow::Borrowed(bytes)) };
+            let name = rename(import.name.name);
+            changed |= name.is_some();
+            let name = wasm_encoder::ComponentExternName {
+                name: name.map_or(Cow::Borrowed(import.name.name), Cow::Owned),
+                implements: import.name.implements.map(Cow::Borrowed),
+                version_suffix: import.name.version_suffix.map(Cow::Borrowed),
+                external_id: import.name.external_id.map(Cow::Borrowed),
+            };
+            section.import(name, ty);
+        }
+        renamed.push(section.id());
+        section.encode(&mut renamed);
+    }
+    Ok(if changed { Cow::Owned(renamed) } else { Cow::Borrowed(bytes) })
+}
+
+/// `None` for a value, which wasmtime does not run either.
+fn encoded(ty: wasmparser::ComponentTypeRef) -> Option<ComponentTypeRef> {
+    use wasmparser::{ComponentTypeRef as Parsed, TypeBounds};
+    Some(match ty {
+        Parsed::Module(index) => ComponentTypeRef::Module(index),
+        Parsed::Func(index) => ComponentTypeRef::Func(index),
+        Parsed::Value(_) => return None,
+        Parsed::Type(TypeBounds::Eq(index)) => ComponentTypeRef::Type(wasm_encoder::TypeBounds::Eq(index)),
+        Parsed::Type(TypeBounds::SubResource) => ComponentTypeRef::Type(wasm_encoder::TypeBounds::SubResource),
+        Parsed::Instance(index) => ComponentTypeRef::Instance(index),
+        Parsed::Component(index) => ComponentTypeRef::Component(index),
+    })
+}

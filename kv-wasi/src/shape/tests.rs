@@ -1,0 +1,187 @@
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use wit_parser::{Handle, InterfaceId, PackageId, Resolve, Type, TypeDefKind, TypeId};
+
+use super::*;
+
+/// Where a shape's WIT is, and the table made from it.
+fn place(shape: Shape) -> PathBuf {
+    let folder = match shape {
+        Shape::Golem2023 => "golem-2023",
+        Shape::V0_1_0 => "0.1.0",
+        Shape::Draft => "0.2.0-draft",
+        Shape::Draft2 => "0.2.0-draft2",
+        Shape::Spin => "0.2.0-draft2-spin",
+    };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("wit").join(folder)
+}
+
+/// The table as it is in the WIT, where it is read by another parser than wasmtime's types.
+fn table(folder: &Path) -> String {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path(folder).unwrap();
+    let mut table = String::new();
+    for (name, id) in interfaces(&resolve, package) {
+        if matches!(name.as_str(), "watcher" | "handle-watch") {
+            continue;
+        }
+        for function in resolve.interfaces[id].functions.values() {
+            let params = function.params.iter().map(|param| format!("{}: {}", param.name, text(&resolve, &param.ty)));
+            let params: Vec<String> = params.collect();
+            write!(table, "{name} {} ({})", function.name, params.join(", ")).unwrap();
+            if let Some(result) = &function.result {
+                write!(table, " -> {}", text(&resolve, result)).unwrap();
+            }
+            table.push('\n');
+        }
+    }
+    table
+}
+
+fn interfaces(resolve: &Resolve, package: PackageId) -> Vec<(String, InterfaceId)> {
+    resolve.packages[package].interfaces.iter().map(|(name, id)| (name.clone(), *id)).collect()
+}
+
+fn text(resolve: &Resolve, ty: &Type) -> String {
+    match ty {
+        Type::Bool => "bool".into(),
+        Type::U8 => "u8".into(),
+        Type::U32 => "u32".into(),
+        Type::U64 => "u64".into(),
+        Type::S64 => "s64".into(),
+        Type::String => "string".into(),
+        Type::Id(id) => defined(resolve, *id),
+        other => panic!("no shape has {other:?}"),
+    }
+}
+
+fn defined(resolve: &Resolve, id: TypeId) -> String {
+    let text = |ty: &Type| text(resolve, ty);
+    // A resource has one name, whatever else it is called where it is used.
+    let name = |mut id: TypeId| {
+        while let TypeDefKind::Type(Type::Id(of)) = resolve.types[id].kind {
+            id = of;
+        }
+        resolve.types[id].name.clone().unwrap()
+    };
+    match &resolve.types[id].kind {
+        TypeDefKind::Type(ty) => text(ty),
+        TypeDefKind::Handle(Handle::Own(id)) => name(*id),
+        TypeDefKind::Handle(Handle::Borrow(id)) => format!("borrow<{}>", name(*id)),
+        TypeDefKind::List(ty) => format!("list<{}>", text(ty)),
+        TypeDefKind::Option(ty) => format!("option<{}>", text(ty)),
+        TypeDefKind::Tuple(tuple) => {
+            let types: Vec<String> = tuple.types.iter().map(text).collect();
+            format!("tuple<{}>", types.join(", "))
+        }
+        TypeDefKind::Result(result) => {
+            let ok = result.ok.as_ref().map_or("_".into(), text);
+            format!("result<{ok}, {}>", text(result.err.as_ref().unwrap()))
+        }
+        TypeDefKind::Record(record) => {
+            let fields: Vec<String> =
+                record.fields.iter().map(|field| format!("{}: {}", field.name, text(&field.ty))).collect();
+            format!("record {{ {} }}", fields.join(", "))
+        }
+        TypeDefKind::Variant(variant) => {
+            let cases: Vec<String> = variant
+                .cases
+                .iter()
+                .map(|case| match &case.ty {
+                    Some(ty) => format!("{}({})", case.name, text(ty)),
+                    None => case.name.clone(),
+                })
+                .collect();
+            format!("variant {{ {} }}", cases.join(", "))
+        }
+        other => panic!("no shape has {other:?}"),
+    }
+}
+
+/// With `KV_WRITE_TABLES` set it writes them instead.
+#[test]
+fn tables_are_those_of_the_wit() {
+    for shape in Shape::ALL {
+        let folder = place(shape);
+        let table = table(&folder);
+        if std::env::var_os("KV_WRITE_TABLES").is_some() {
+            std::fs::write(format!("{}.txt", folder.display()), &table).unwrap();
+            continue;
+        }
+        let (_, known) = TABLES.iter().find(|(known, _)| *known == shape).unwrap();
+        assert_eq!(*known, table, "{}", shape.name());
+    }
+}
+
+fn interfaces_of(functions: &[(&str, &str, &str)]) -> Interfaces {
+    let imports: Vec<Function> = functions
+        .iter()
+        .map(|(interface, name, signature)| Function {
+            interface: (*interface).into(),
+            name: (*name).into(),
+            signature: (*signature).into(),
+        })
+        .collect();
+    let mut imported: Vec<String> = imports.iter().map(|function| function.interface.clone()).collect();
+    imported.dedup();
+    Interfaces { imported, imports, exports: Vec::new() }
+}
+
+const ERROR: &str = "variant { no-such-store, access-denied, other(string) }";
+
+#[test]
+fn a_shape_is_told_by_its_functions_and_not_by_its_version() {
+    let many =
+        |result: &str| format!("(bucket: borrow<bucket>, keys: list<string>) -> result<list<{result}>, {ERROR}>");
+    let proposal = many("option<tuple<string, list<u8>>>");
+    let spin = many("tuple<string, option<list<u8>>>");
+    for version in ["0.2.0-draft2", "0.2.0", "0.3.0-rc-1"] {
+        let batch = format!("wasi:keyvalue/batch@{version}");
+        let shape = |signature: &str| Shape::of(&interfaces_of(&[(&batch, "get-many", signature)])).unwrap().unwrap();
+        assert_eq!(shape(&spin), Shape::Spin);
+        assert_ne!(shape(&proposal), Shape::Spin);
+    }
+    let increment = |delta: &str, version: &str| {
+        let signature = format!("(bucket: borrow<bucket>, key: string, delta: {delta}) -> result<{delta}, {ERROR}>");
+        Shape::of(&interfaces_of(&[(&format!("wasi:keyvalue/atomics@{version}"), "increment", &signature)])).unwrap()
+    };
+    assert_eq!(increment("u64", "0.2.0-draft2"), Some(Shape::Draft));
+    assert_eq!(increment("s64", "0.2.0-draft"), Some(Shape::Draft2));
+    assert_eq!(Shape::of(&interfaces_of(&[("wasi:cli/stdout@0.2.0", "get-stdout", "()")])).unwrap(), None);
+}
+
+#[test]
+fn shapes_that_are_not_supported_are_refused_by_name() {
+    let refused = |functions: &[(&str, &str, &str)]| Shape::of(&interfaces_of(functions)).unwrap_err().to_string();
+    let text = refused(&[("wasi:keyvalue/types", "drop-bucket", "(bucket: u32)")]);
+    assert!(text.contains("before December 2023"), "{text}");
+    let text = refused(&[(
+        "wasi:keyvalue/types@0.1.0",
+        "[method]incoming-value.incoming-value-consume-async",
+        "(self: borrow<incoming-value>) -> result<stream<u8>, error>",
+    )]);
+    assert!(text.contains("Golem's newer"), "{text}");
+    let text = refused(&[(
+        "wasi:keyvalue/eventual@0.2.0-draft",
+        "delete",
+        "(bucket: borrow<bucket>, key: string) -> result<_, error>",
+    )]);
+    assert!(text.contains("February 2024"), "{text}");
+    let text = refused(&[("wasi:keyvalue/store@0.9.0", "frobnicate", "(x: u8)")]);
+    assert!(text.contains("wasi:keyvalue@0.9.0") && text.contains("frobnicate"), "{text}");
+    assert!(Shape::ALL.iter().all(|shape| text.contains(shape.name())), "{text}");
+}
+
+/// What a program of Golem's newer 0.1.0 that only uses whole values imports.
+#[test]
+fn golems_newer_shape_runs_without_its_streams() {
+    let table: Vec<(String, &str, &str)> = Shape::V0_1_0
+        .table()
+        .filter(|(interface, name, _)| !name.contains("async") && matches!(*interface, "types" | "eventual"))
+        .map(|(interface, name, signature)| (format!("wasi:keyvalue/{interface}@0.1.0"), name, signature))
+        .collect();
+    let table: Vec<(&str, &str, &str)> =
+        table.iter().map(|(interface, name, s)| (interface.as_str(), *name, *s)).collect();
+    assert_eq!(Shape::of(&interfaces_of(&table)).unwrap(), Some(Shape::V0_1_0));
+}
