@@ -41,6 +41,7 @@ const TESTS: &[Test] = &[
     Test { name: "examples_are_alike_on_rocksdb", needs: &[], run: || in_folder("rocksdb", examples) },
     Test { name: "examples_are_alike_on_redis", needs: &[Need::Redis], run: || on_a_server(examples) },
     Test { name: "examples_are_alike_in_a_cluster", needs: &[Need::Redis], run: || in_a_cluster(examples) },
+    Test { name: "the_suite_goes_through_each_shape", needs: &[], run: suite },
     Test { name: "javascript_on_sled", needs: &[Need::JavaScript], run: || in_folder("sled", |url| script("js", url)) },
     Test { name: "python_on_sled", needs: &[Need::Python], run: || in_folder("sled", |url| script("python", url)) },
 ];
@@ -123,4 +124,27 @@ fn example(component: &Path, url: &str) {
 /// One that is built when it is tested.
 fn script(language: &str, url: &str) {
     example(&built(language), url);
+}
+
+/// Each shape lets enough of the suite's cases through, and none of them fails.
+fn suite() {
+    for url in ["memory:", "sled"] {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("suite");
+        let url = if url == "sled" { format!("sled:{}", place.display()) } else { url.to_owned() };
+        let mut conform = std::process::Command::new(env!("CARGO_BIN_EXE_kv"));
+        let ran = conform.args(["--json", "conform", &url, "--through-wasm"]).output().unwrap();
+        let report = String::from_utf8_lossy(&ran.stdout);
+        let report: serde_json::Value = serde_json::from_str(&report).expect(&String::from_utf8_lossy(&ran.stderr));
+        let shapes = report["shapes"].as_array().unwrap();
+        assert_eq!(shapes.len(), EXERCISERS.len());
+        for shape in shapes {
+            assert!(shape["counts"]["passed"].as_u64().unwrap() >= 60, "{url}: {}", shape["shape"]);
+            let cases = shape["cases"].as_array().unwrap();
+            let failed: Vec<_> = cases.iter().filter(|case| case["outcome"] == "failed").collect();
+            assert!(failed.is_empty(), "{url}: {}: {failed:?}", shape["shape"]);
+            assert!(cases.iter().all(|case| (case["outcome"] == "passed") == case["reason"].is_null()));
+        }
+        assert!(ran.status.success());
+    }
 }

@@ -1,6 +1,7 @@
 //! The host with our own guests, on a store in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
+mod bad;
 mod example;
 mod hostile;
 mod run;

@@ -156,7 +156,7 @@ impl Inexpressible {
 const UNTOLD: [(&str, &str); 3] = [
     ("Key not found", "reply of get-many for a missing key"),
     ("this interface has none below 0", "counter below 0"),
-    ("closed", "error that tells whether to try again"),
+    ("closed; open it again", "error that tells whether to try again"),
 ];
 
 fn kind(text: &str) -> ErrorKind {
