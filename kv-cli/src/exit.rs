@@ -21,6 +21,9 @@ pub(crate) enum Verdict {
     Yes,
     /// Exit code 1: no such key, not there, swap lost, a case failed.
     No,
+    /// The exit code of a program that was run.
+    #[cfg_attr(not(feature = "wasi"), expect(dead_code, reason = "only programs have their own"))]
+    Code(u8),
 }
 
 /// Why a command could not do its work.
@@ -30,6 +33,8 @@ pub(crate) struct Failure {
     kind: ErrorKind,
     effect: Effect,
     message: String,
+    /// Lines below the sentence.
+    below: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,17 +48,35 @@ enum Code {
 impl Failure {
     /// The command line asks for what makes no sense.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: Code::Usage, kind: ErrorKind::InvalidArgument, effect: Effect::None, message: message.into() }
+        Self {
+            code: Code::Usage,
+            kind: ErrorKind::InvalidArgument,
+            effect: Effect::None,
+            message: message.into(),
+            below: String::new(),
+        }
     }
 
     /// The data that was given is not of the form that it has to have.
     pub(crate) fn data(message: impl Into<String>) -> Self {
-        Self { code: Code::Failure, kind: ErrorKind::InvalidArgument, effect: Effect::None, message: message.into() }
+        Self {
+            code: Code::Failure,
+            kind: ErrorKind::InvalidArgument,
+            effect: Effect::None,
+            message: message.into(),
+            below: String::new(),
+        }
     }
 
     /// Something in this program is not as it should be.
     pub(crate) fn other(message: impl Into<String>) -> Self {
-        Self { code: Code::Failure, kind: ErrorKind::Other, effect: Effect::Unknown, message: message.into() }
+        Self {
+            code: Code::Failure,
+            kind: ErrorKind::Other,
+            effect: Effect::Unknown,
+            message: message.into(),
+            below: String::new(),
+        }
     }
 
     /// The system refused while `doing` something to a file.
@@ -66,7 +89,7 @@ impl Failure {
             _ => ErrorKind::Other,
         };
         let message = format!("{} failed: {cause}", doing.as_ref());
-        Self { code: Code::Failure, kind, effect: Effect::None, message }
+        Self { code: Code::Failure, kind, effect: Effect::None, message, below: String::new() }
     }
 
     /// Writing to standard output failed.
@@ -85,12 +108,25 @@ impl Failure {
 
     /// A store did not open, although its URL is well formed.
     pub(crate) fn opening(error: &Error) -> Self {
-        Self { code: Code::Failure, kind: error.kind(), effect: error.effect(), message: error.trace() }
+        Self {
+            code: Code::Failure,
+            kind: error.kind(),
+            effect: error.effect(),
+            message: error.trace(),
+            below: String::new(),
+        }
     }
 
     /// Puts a file's name before the sentence.
     pub(crate) fn within(mut self, file: &str) -> Self {
         self.message = format!("{file}: {}", self.message);
+        self
+    }
+
+    /// Puts lines below the sentence.
+    #[cfg_attr(not(feature = "wasi"), expect(dead_code, reason = "only programs have more to tell"))]
+    pub(crate) fn below(mut self, lines: impl Into<String>) -> Self {
+        self.below = lines.into();
         self
     }
 
@@ -113,6 +149,7 @@ pub(crate) fn report(ended: Ended, json: bool) -> ExitCode {
     match ended {
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
         Ok(Verdict::No) => ExitCode::from(1),
+        Ok(Verdict::Code(code)) => ExitCode::from(code),
         Err(failure) => {
             if failure.code != Code::PipeClosed {
                 say(&failure, json);
@@ -128,9 +165,14 @@ fn say(failure: &Failure, json: bool) {
             Effect::None => "none",
             Effect::Unknown => "unknown",
         };
-        json!({"error": {"kind": failure.kind.as_str(), "effect": effect, "message": failure.message}}).to_string()
+        let mut error = json!({"kind": failure.kind.as_str(), "effect": effect, "message": failure.message});
+        if let (false, Some(fields)) = (failure.below.is_empty(), error.as_object_mut()) {
+            fields.insert("detail".to_owned(), failure.below.as_str().into());
+        }
+        json!({"error": error}).to_string()
     } else {
-        format!("kv: {}", escape(&failure.message))
+        let below = failure.below.lines().map(|line| format!("\n{}", escape(line)));
+        format!("kv: {}{}", escape(&failure.message), below.collect::<String>())
     };
     // Nobody is left to tell if this fails.
     let _ = writeln!(io::stderr(), "{text}");

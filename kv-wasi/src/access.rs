@@ -80,6 +80,26 @@ impl Access {
         self
     }
 
+    /// Opens the bucket that the guest knows as `name`, for the host to watch in its place.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchBucket`](kv_core::ErrorKind::NoSuchBucket) and [`AccessDenied`](kv_core::ErrorKind::AccessDenied) as the guest
+    /// would be told; the right to read is needed.
+    pub async fn bucket_to_watch(&self, name: &str) -> kv_core::Result<Bucket> {
+        let refused = |kind, text: &'static str| kv_core::Error::new(kind, kv_core::Effect::None, text);
+        let opened = self.open(name).await.and_then(|(bucket, rights)| rights.check(Rights::READ).map(|()| bucket));
+        opened.map_err(|fail| match fail {
+            Fail::NoSuchStore => refused(kv_core::ErrorKind::NoSuchBucket, "it has no bucket of this name"),
+            Fail::Denied => refused(kv_core::ErrorKind::AccessDenied, "it may not read this bucket"),
+            other => kv_core::Error::new(
+                kv_core::ErrorKind::Other,
+                kv_core::Effect::None,
+                other.into_trace().unwrap_or_else(|cause| cause.to_string()),
+            ),
+        })
+    }
+
     /// Opens the bucket that the guest knows as `name`.
     pub(crate) async fn open(&self, name: &str) -> Result<(Bucket, Rights), Fail> {
         for rule in &self.rules {

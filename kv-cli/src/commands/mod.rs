@@ -13,6 +13,11 @@ mod export;
 mod import;
 mod keys;
 mod tour;
+#[cfg(feature = "wasi")]
+pub(crate) mod wasi;
+#[cfg(not(feature = "wasi"))]
+#[path = "wasi_left_out.rs"]
+pub(crate) mod wasi;
 mod watch;
 
 use crate::args::Command;
@@ -39,6 +44,10 @@ pub(crate) async fn run(command: Command, session: &mut Session) -> Ended {
         Command::Watch(args) => watch::watch(args, session).await,
         Command::Import(args) => import::import(args, session).await,
         Command::Export(args) => export::export(args, session).await,
+        Command::Run(args) => wasi::run(args, session).await,
+        Command::Serve(args) => wasi::serve(args, session).await,
+        Command::WatchRun(args) => wasi::watch_run(args, session).await,
+        Command::Inspect(args) => wasi::inspect(args, session).await,
         Command::Conform(args) => conform::conform(args, session).await,
     }
 }

@@ -135,7 +135,8 @@ fn suite() {
         let mut conform = std::process::Command::new(env!("CARGO_BIN_EXE_kv"));
         let ran = conform.args(["--json", "conform", &url, "--through-wasm"]).output().unwrap();
         let report = String::from_utf8_lossy(&ran.stdout);
-        let report: serde_json::Value = serde_json::from_str(&report).expect(&String::from_utf8_lossy(&ran.stderr));
+        let report: serde_json::Value =
+            serde_json::from_str(&report).unwrap_or_else(|cause| panic!("{cause}: {ran:?}"));
         let shapes = report["shapes"].as_array().unwrap();
         assert_eq!(shapes.len(), EXERCISERS.len());
         for shape in shapes {

@@ -99,7 +99,7 @@ impl Place {
 
     pub(super) fn harness(&self) -> FromFn {
         let url = self.url.clone();
-        FromFn::new(self.url.clone(), self.declared.clone(), self.opener())
+        FromFn::new(self.name(), self.declared().clone(), self.opener())
             .required(self.required.clone())
             .remove(self.remover())
             .repeat(move |case, seed| {

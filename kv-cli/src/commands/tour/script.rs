@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kv::{Bucket, Event, Events, Store, Swap};
 
 use super::steps::Steps;
+use crate::commands::wasi;
 use crate::exit::Failure;
 use crate::session;
 
@@ -173,8 +174,28 @@ async fn reopen(url: &str, store: &Store, name: &str, steps: &mut Steps<'_>) -> 
 async fn reopened(store: &Store, name: &str, steps: &mut Steps<'_>) -> Result<(), Failure> {
     let bucket = call!(steps, let bucket = store.open_bucket(name), "a bucket");
     call!(steps, bucket.get("greeting"), "Some(\"hi\")");
+    guest(store, name, steps).await?;
     call!(steps, store.drop_bucket(name), "()");
     call!(steps, bucket.exists("greeting"), "false");
+    Ok(())
+}
+
+/// A program compiled to WebAssembly reads what was stored, and stores what is read.
+async fn guest(store: &Store, name: &str, steps: &mut Steps<'_>) -> Result<(), Failure> {
+    if !wasi::IS_INCLUDED {
+        return Ok(());
+    }
+    steps.section("A program compiled to a WebAssembly component, each call in an instance of its own")?;
+    for (call, arguments, promised) in [
+        ("get", format!("{name:?}, \"greeting\""), "some([104, 105])"),
+        ("set", format!("{name:?}, \"from a guest\", b\"hello\""), ""),
+        ("get", format!("{name:?}, \"from a guest\""), "some([104, 101, 108, 108, 111])"),
+        ("get", format!("{name:?}, \"nobody\""), "none"),
+    ] {
+        let found = wasi::example(store, &format!("golem:examples/api.{call}({arguments})")).await?;
+        let shown = arguments.replacen(&format!("{name:?}"), "name", 1);
+        steps.compare(&format!("api.{call}({shown})"), found, promised)?;
+    }
     Ok(())
 }
 

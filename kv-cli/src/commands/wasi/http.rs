@@ -1,0 +1,62 @@
+//! The HTTP requests that a program may make.
+
+use std::sync::Arc;
+
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
+
+/// The hosts that the command line allows, and no others.
+#[derive(Clone, Default)]
+pub(super) struct Outgoing(Arc<[String]>);
+
+impl Outgoing {
+    pub(super) fn none() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn to(hosts: &[String]) -> Self {
+        Self(hosts.iter().map(|host| host.to_ascii_lowercase()).collect())
+    }
+
+    /// A host that was allowed without a port is allowed with each.
+    fn allows(&self, host: &str, port: Option<u16>) -> bool {
+        let host = host.to_ascii_lowercase();
+        let with_port = port.map(|port| format!("{host}:{port}"));
+        self.0.iter().any(|allowed| *allowed == host || Some(allowed) == with_port.as_ref())
+    }
+}
+
+type Sent = wasmtime::Result<Answer, Error>;
+type Answer = (hyper::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+impl WasiHttpHooks for Outgoing {
+    fn send_request(
+        &mut self,
+        request: hyper::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let is_secure = request.uri().scheme_str() == Some("https");
+        let port = request.uri().port_u16().or(Some(if is_secure { 443 } else { 80 }));
+        let is_allowed = request.uri().host().is_some_and(|host| self.allows(host, port));
+        Box::new(async move {
+            if !is_allowed {
+                return Err(Error::HttpRequestDenied);
+            }
+            let (response, connection) = default_send_request(request, options).await?;
+            Ok((response.map(http_body_util::BodyExt::boxed_unsync), Box::new(connection) as _))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_allowed_with_its_port_or_with_each() {
+        let outgoing = Outgoing::to(&["Example.com".to_owned(), "localhost:8080".to_owned()]);
+        assert!(outgoing.allows("example.COM", Some(80)) && outgoing.allows("example.com", Some(443)));
+        assert!(outgoing.allows("localhost", Some(8080)) && !outgoing.allows("localhost", Some(80)));
+        assert!(!outgoing.allows("sub.example.com", Some(80)) && !Outgoing::none().allows("localhost", Some(80)));
+    }
+}

@@ -1,0 +1,80 @@
+//! `kv inspect`.
+
+use kv_wasi::{Access, Function, Guest, Host};
+use serde_json::json;
+
+use super::InspectArgs;
+use super::engine::Running;
+use super::program::load;
+use super::state;
+use crate::exit::{Ended, Failure, Verdict};
+use crate::session::Session;
+
+pub(crate) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
+    let running = Running::plain()?;
+    let guest = load(&running, &Host::new(Access::none()), &args.guest)?;
+    let linker = state::linker(&running.engine).map_err(|cause| Failure::other(format!("{cause:#}")))?;
+    let missing = guest.missing(&linker).map_err(|error| Failure::data(error.to_string()))?;
+    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    let shape = guest.shape().map(kv_wasi::Shape::name);
+    let can = commands(&guest, missing.is_empty());
+    let out = &mut session.out;
+    if out.json {
+        let functions = |functions: &[Function]| {
+            let each = |function: &Function| json!({"interface": function.interface, "name": function.name, "type": function.signature});
+            functions.iter().map(each).collect::<Vec<_>>()
+        };
+        let (imports, exports) = (functions(guest.imports()), functions(guest.exports()));
+        let all = json!({"shape": shape, "commands": can, "imports": imports, "exports": exports, "missing": missing});
+        out.json(&all)?;
+        return Ok(Verdict::Yes);
+    }
+    out.line(match shape {
+        Some(shape) => format!("shape     wasi:keyvalue {shape}"),
+        None => "shape     none: it does not use wasi:keyvalue".to_owned(),
+    })?;
+    out.line(format!("commands  {}", if can.is_empty() { "none".to_owned() } else { can.join(", ") }))?;
+    for (title, functions) in [("imports", guest.imports()), ("exports", guest.exports())] {
+        out.line("")?;
+        out.line(title)?;
+        let mut interface = "";
+        for function in functions {
+            if function.interface != interface {
+                interface = &function.interface;
+                out.line(format!("  {interface}"))?;
+            }
+            let indent = if interface.is_empty() { "  " } else { "    " };
+            out.line(format!("{indent}{}{}", function.name, function.signature))?;
+        }
+    }
+    if !missing.is_empty() {
+        out.line("")?;
+        out.line("missing on this host")?;
+        for missing in missing {
+            out.line(format!("  {missing}"))?;
+        }
+    }
+    Ok(Verdict::Yes)
+}
+
+/// The commands that the program is for.
+fn commands(guest: &Guest, is_complete: bool) -> Vec<&'static str> {
+    if !is_complete {
+        return Vec::new();
+    }
+    let has = |name: &str| guest.exports().iter().any(|function| function.interface.starts_with(name));
+    let mut commands = Vec::new();
+    if has("wasi:cli/run@0.2.") {
+        commands.push("run");
+    }
+    if !guest.exports().is_empty() {
+        commands.push("run --invoke");
+    }
+    if has("wasi:http/incoming-handler@0.2.") {
+        commands.push("serve");
+    }
+    if guest.watcher_interface().is_some() {
+        commands.push("watch-run");
+    }
+    commands
+}

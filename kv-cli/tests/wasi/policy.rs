@@ -1,0 +1,70 @@
+//! `--config`.
+
+use crate::guest;
+use crate::run::Kv;
+
+fn call(kv: &Kv, policy: &str, name: &str, call: &str) -> crate::run::Ran {
+    kv.run(&["run", &guest("hostile"), "--config", policy, "--as", name, "--invoke", call])
+}
+
+#[test]
+fn a_program_sees_the_buckets_that_are_its_own() {
+    let kv = Kv::new();
+    let policy = kv.file(
+        "policy.toml",
+        "[store.main]\nurl = \"sled:./data\"\n[store.fast]\nurl = \"memory:\"\n\
+         [guest.reader]\nbuckets = [\n\
+         { name = \"mine\", store = \"main\", to = \"real\", access = [\"read\"] },\n\
+         { name = \"tmp-secret\", store = \"main\", access = [] },\n\
+         { prefix = \"tmp-\", store = \"fast\" },\n]\n\
+         [guest.writer]\nbuckets = [{ name = \"real\", store = \"main\" }]\n",
+    );
+    assert_eq!(call(&kv, &policy, "writer", "write-big(\"real\", 3)").code(0).text(), "ok\n");
+    assert_eq!(call(&kv, &policy, "reader", "read-many(\"mine\", [\"big\", \"none\"])").code(0).text(), "ok(1)\n");
+    for (name, call_text, told) in [
+        ("reader", "write-big(\"mine\", 3)", "err(\"access-denied\")\n"),
+        ("reader", "made-up-cursor(\"mine\", 7)", "err(\"access-denied\")\n"),
+        ("reader", "open-bucket(\"tmp-secret\")", "err(\"access-denied\")\n"),
+        ("reader", "open-bucket(\"tmp-x\")", "ok\n"),
+        ("reader", "open-bucket(\"real\")", "err(\"no-such-store\")\n"),
+        ("writer", "open-bucket(\"\")", "err(\"no-such-store\")\n"),
+        ("writer", "made-up-cursor(\"real\", 7)", "err(\"invalid cursor\")\n"),
+    ] {
+        assert_eq!(call(&kv, &policy, name, call_text).code(0).text(), told, "{name} {call_text}");
+    }
+    // Without a file every bucket is allowed, that without a name too.
+    let free = kv.ok(&["run", &guest("hostile"), "--invoke", "open-bucket(\"\")"]);
+    assert_eq!(free.text(), "ok\n");
+}
+
+#[test]
+fn what_is_wrong_in_the_file_is_told_with_its_place() {
+    let kv = Kv::new();
+    let stores = "[store.main]\nurl = \"memory:\"\n";
+    for (text, told) in [
+        (
+            "[guest.g]\nbuckets = [{ name = \"a\", store = \"other\" }]\n",
+            "[guest.g], bucket 1: there is no [store.other]",
+        ),
+        ("[guest.g]\nbuckets = [{ store = \"main\" }]\n", "bucket 1: it needs either name or prefix"),
+        (
+            "[guest.g]\nbuckets = [{ name = \"a\", prefix = \"a\", store = \"main\" }]\n",
+            "it needs either name or prefix",
+        ),
+        ("[guest.g]\nbuckets = [{ name = \"a\", store = \"main\", access = [\"fly\"] }]\n", "line 4: "),
+        ("[guest.g]\nbuckets = []\nrights = 1\n", "unknown field `rights`"),
+        ("[guest.other]\nbuckets = []\n", "it has no [guest.g]; it has: other"),
+        ("[guest.g\n", "line 3: "),
+    ] {
+        let policy = kv.file("policy.toml", format!("{stores}{text}"));
+        let ran = call(&kv, &policy, "g", "spin()").code(3);
+        assert!(ran.err.starts_with(&format!("kv: {policy}: ")) && ran.err.contains(told), "{text}: {ran:?}");
+    }
+    let policy = kv.file(
+        "policy.toml",
+        "[store.s]\nurl = \"redis://u:geheim@\"\n[guest.g]\nbuckets = [{ name = \"a\", store = \"s\" }]\n",
+    );
+    let ran = call(&kv, &policy, "g", "spin()");
+    assert!(ran.code != 0 && !ran.err.contains("geheim"), "{ran:?}");
+    call(&kv, "nowhere.toml", "g", "spin()").code(3).says("reading nowhere.toml failed");
+}
