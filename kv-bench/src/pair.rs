@@ -271,7 +271,7 @@ impl<E: Engine> Sides<E> {
 
 /// What two things that were measured by turns took, in nanoseconds: a call of ours and of the raw driver, as a rule.
 #[derive(Default)]
-pub(crate) struct Pairs {
+pub struct Pairs {
     ours: Vec<f64>,
     raw: Vec<f64>,
     ratios: Vec<f64>,
@@ -284,11 +284,7 @@ impl Pairs {
     /// # Errors
     ///
     /// What the two have.
-    pub(crate) fn by_turns(
-        &mut self,
-        mut ours: impl FnMut() -> Result<f64>,
-        mut raw: impl FnMut() -> Result<f64>,
-    ) -> Result {
+    pub fn by_turns(&mut self, mut ours: impl FnMut() -> Result<f64>, mut raw: impl FnMut() -> Result<f64>) -> Result {
         let (ours, raw) = if self.ratios.len().is_multiple_of(2) {
             let ours = ours()?;
             (ours, raw()?)
@@ -307,7 +303,8 @@ impl Pairs {
     }
 
     /// The medians, and the ratio's range.
-    pub(crate) fn sum_up(mut self) -> Compared {
+    #[must_use]
+    pub fn sum_up(mut self) -> Compared {
         for values in [&mut self.ours, &mut self.raw, &mut self.ratios] {
             values.sort_by(f64::total_cmp);
         }
@@ -323,17 +320,17 @@ impl Pairs {
 
 /// Our provider against the raw driver.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Compared {
+pub struct Compared {
     /// Median nanoseconds a call of our provider: time of a round by calls of all callers.
-    pub(crate) provider_ns: f64,
+    pub provider_ns: f64,
     /// Likewise of the raw driver.
-    pub(crate) raw_ns: f64,
+    pub raw_ns: f64,
     /// Median of the ratios of the pairs; not the ratio of the medians.
-    pub(crate) ratio: f64,
+    pub ratio: f64,
     /// The lowest pair.
-    pub(crate) ratio_min: f64,
+    pub ratio_min: f64,
     /// The highest pair.
-    pub(crate) ratio_max: f64,
+    pub ratio_max: f64,
 }
 
 /// The middle of sorted values.

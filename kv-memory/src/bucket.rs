@@ -3,10 +3,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use kv_core::local::cursor;
+use kv_core::local::{cursor, is_due, units_due};
 use kv_core::{
-    Atomic, Batch, Cache, Error, IncomingValue, Page, PageRequest, ProviderBucket, ReadWrite, Result, Watch,
+    Atomic, Batch, Begun, Cache, Error, IncomingValue, Page, PageRequest, ProviderBucket, ReadWrite, Result, Watch,
 };
+
+use tokio::task::coop::consume_budget;
 
 use crate::data::{Data, now};
 use crate::engine::{BULK_BYTES, BULK_ENTRIES, Engine, Step, off_runtime};
@@ -26,6 +28,11 @@ pub(crate) struct MemoryBucket {
 impl MemoryBucket {
     pub(crate) fn new(engine: &Arc<Engine>, name: &str) -> Self {
         Self { engine: Arc::clone(engine), name: name.into() }
+    }
+
+    /// Reads a value under the lock.
+    fn look(&self, data: &Data, key: &str) -> Option<IncomingValue> {
+        data.live(&self.name, key, now()).map(|entry| entry.value.clone().into())
     }
 
     /// Runs a batch as one step, off the runtime where it is long (BAT-4).
@@ -57,8 +64,23 @@ impl ProviderBucket for MemoryBucket {
 #[async_trait]
 impl ReadWrite for MemoryBucket {
     async fn get(&self, key: &str) -> Result<Option<IncomingValue>> {
-        let data = self.engine.read().await?;
-        Ok(data.live(&self.name, key, now()).map(|entry| entry.value.clone().into()))
+        Ok(self.look(&*self.engine.read().await?, key))
+    }
+
+    fn begin_get<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
+        // Nobody waits here: a call for which time is due uses up the task's budget, and one that finds the lock taken waits for it.
+        if is_due() {
+            return Begun::Pending(Box::pin(async move {
+                for _ in 0..units_due() {
+                    consume_budget().await;
+                }
+                self.get(key).await
+            }));
+        }
+        match self.engine.try_read() {
+            Some(data) => Begun::Done(data.map(|data| self.look(&data, key))),
+            None => Begun::Pending(self.get(key)),
+        }
     }
 
     async fn set(&self, key: &str, value: Bytes) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use kv_core::local::{Hub, KeyLocks, Version};
 use kv_core::{Effect, Error, ErrorKind, Event, IncomingValue, Result};
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockWriteGuard};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::data::{Data, Entries, Entry, now};
 use crate::medium::{Hold, Medium};
@@ -67,6 +67,12 @@ impl Engine {
         let data = Arc::clone(&self.data).read_owned().await;
         self.check_open()?;
         Ok(data)
+    }
+
+    /// The same without waiting; `None` while somebody changes it.
+    pub(crate) fn try_read(&self) -> Option<Result<RwLockReadGuard<'_, Data>>> {
+        let data = self.data.try_read().ok()?;
+        Some(self.check_open().map(|()| data))
     }
 
     /// Waits for the right to change the data in one step.
