@@ -67,6 +67,11 @@ impl ReadWrite for MemoryBucket {
         Ok(self.look(&*self.engine.read().await?, key))
     }
 
+    async fn set(&self, key: &str, value: Bytes) -> Result<()> {
+        self.engine.write().await?.store(&self.name, key, value, None);
+        Ok(())
+    }
+
     fn begin_get<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
         // Nobody waits here: a call for which time is due uses up the task's budget, and one that finds the lock taken waits for it.
         if is_due() {
@@ -81,11 +86,6 @@ impl ReadWrite for MemoryBucket {
             Some(data) => Begun::Done(data.map(|data| self.look(&data, key))),
             None => Begun::Pending(self.get(key)),
         }
-    }
-
-    async fn set(&self, key: &str, value: Bytes) -> Result<()> {
-        self.engine.write().await?.store(&self.name, key, value, None);
-        Ok(())
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
