@@ -22,7 +22,7 @@ pub(crate) enum Verdict {
     /// Exit code 1: no such key, not there, swap lost, a case failed.
     No,
     /// The exit code of a program that was run.
-    #[cfg_attr(not(feature = "wasi"), expect(dead_code, reason = "only programs have their own"))]
+    #[allow(dead_code, reason = "only the commands of the feature wasi run programs")]
     Code(u8),
 }
 
@@ -124,7 +124,7 @@ impl Failure {
     }
 
     /// Puts lines below the sentence.
-    #[cfg_attr(not(feature = "wasi"), expect(dead_code, reason = "only programs have more to tell"))]
+    #[allow(dead_code, reason = "only the commands of the feature wasi have more to tell")]
     pub(crate) fn below(mut self, lines: impl Into<String>) -> Self {
         self.below = lines.into();
         self

@@ -32,7 +32,7 @@ impl MemoryBucket {
 
     /// Reads a value under the lock.
     fn look(&self, data: &Data, key: &str) -> Option<IncomingValue> {
-        data.live(&self.name, key, now()).map(|entry| entry.value.clone().into())
+        data.live_now(&self.name, key).map(|entry| entry.value.clone().into())
     }
 
     /// Runs a batch as one step, off the runtime where it is long (BAT-4).

@@ -51,14 +51,11 @@ pub(crate) fn missing<T: 'static>(linker: &Linker<T>, component: &Component) -> 
             let name = chain.iter().skip(1).find_map(|text| quoted(text));
             let is_absent = root.ends_with("is missing");
             let misfit = match name {
-                Some(name) if is_absent && !has_some(&linker, &import, &item.ty, &engine, component) => {
-                    let _ = name;
-                    None
-                }
-                Some(name) if is_absent => Some((name, "this host has no such function in it".to_owned())),
+                // Nothing of it is there, or one function is not.
+                Some(name) if is_absent => has_some(&linker, &import, &item.ty, &engine)
+                    .then(|| (name, "this host has no such function in it".to_owned())),
                 Some(name) => Some((name, root)),
-                None if is_absent => None,
-                None => Some((import.clone(), root)),
+                None => (!is_absent).then(|| (import.clone(), root)),
             };
             found.push(Missing { functions: functions(&item.ty, &engine), import: import.clone(), misfit });
         }
@@ -68,13 +65,7 @@ pub(crate) fn missing<T: 'static>(linker: &Linker<T>, component: &Component) -> 
 }
 
 /// Whether the linker has any of an instance's functions: then the instance is there, and one function is not.
-fn has_some<T: 'static>(
-    linker: &Linker<T>,
-    import: &str,
-    item: &ComponentItem,
-    engine: &Engine,
-    _component: &Component,
-) -> bool {
+fn has_some<T: 'static>(linker: &Linker<T>, import: &str, item: &ComponentItem, engine: &Engine) -> bool {
     let ComponentItem::ComponentInstance(instance) = item else { return false };
     let mut probe = linker.clone();
     probe.allow_shadowing(false);
