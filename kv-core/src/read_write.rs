@@ -9,6 +9,7 @@ use crate::{IncomingValue, Result};
 /// A call that was begun: it has ended already, or goes on as a future.
 ///
 /// Calls that memory answers are so short that a future on the heap for each would be a tenth of them.
+#[must_use = "the call may not have ended"]
 pub enum Begun<'a, T> {
     /// What it gave.
     Done(Result<T>),

@@ -96,9 +96,12 @@ impl Bucket {
             && changes.len() <= INLINE_ENTRIES
             && bytes <= INLINE_BYTES
         {
-            let _shared = self.inner.gate.share().await;
+            let shared = self.inner.gate.share().await;
             self.inner.engine.check_writable()?;
-            match self.inner.engine.run(way, |view| apply(&self.inner, view, &self.state, &changes)) {
+            let done = self.inner.engine.run(way, |view| apply(&self.inner, view, &self.state, &changes));
+            // Before the wait for the disk, and before a future that nobody polls any more can keep it.
+            drop(shared);
+            match done {
                 Err(elsewhere) if elsewhere.is_elsewhere() => self.note_stall(&elsewhere),
                 done => {
                     done.map_err(|fault| fault.into_error(DOING))?;

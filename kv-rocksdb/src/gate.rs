@@ -1,16 +1,14 @@
 //! Who is at work: many writers at once, or one step that wants to be alone.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use tokio::sync::{Notify, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard};
 
 use crate::places::Places;
-
-/// How long a thread that wants to be alone sleeps before it looks again.
-const PAUSE: Duration = Duration::from_micros(100);
 
 /// Shared by each write. Held alone by what may take long, so that nobody waits for that on the engine's own locks.
 ///
@@ -68,18 +66,17 @@ impl Gate {
         alone
     }
 
-    /// The same, blocking the thread.
+    /// The same, blocking the thread. In its turn too: where large writes follow one another nobody who only looks finds the
+    /// gate free.
     pub(crate) fn alone_blocking(self: &Arc<Self>) -> Alone {
-        let alone = self.hold(loop {
-            match Arc::clone(&self.lock).try_write_owned() {
-                Ok(held) => break held,
-                Err(_) => thread::sleep(PAUSE),
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut alone = pin!(self.alone());
+        loop {
+            if let Poll::Ready(alone) = alone.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return alone;
             }
-        });
-        while !self.is_empty() {
-            thread::sleep(PAUSE);
+            thread::park();
         }
-        alone
     }
 
     fn hold(self: &Arc<Self>, held: OwnedRwLockWriteGuard<()>) -> Alone {
@@ -89,6 +86,15 @@ impl Gate {
 
     fn is_empty(&self) -> bool {
         self.passing.iter().all(|place| place.load(Ordering::SeqCst) == 0)
+    }
+}
+
+/// Wakes a thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -155,6 +161,28 @@ mod tests {
         }
         assert_eq!((steps.load(Ordering::Relaxed), seen.load(Ordering::Relaxed)), (8 * 4_950, 8 * 50));
         assert!(gate.is_empty() && gate.pass().is_some());
+    }
+
+    /// Others who want to be alone follow one another without a gap.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_thread_has_its_turn_beside_tasks_that_take_all_turns() {
+        let gate = Arc::new(Gate::default());
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let gate = Arc::clone(&gate);
+                tokio::spawn(async move {
+                    loop {
+                        let _alone = gate.alone().await;
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            let gate = Arc::clone(&gate);
+            tokio::task::spawn_blocking(move || drop(gate.alone_blocking())).await.unwrap();
+        }
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test]

@@ -13,19 +13,22 @@ impl KvView for State {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let component = std::fs::read(std::env::args().nth(1).ok_or("usage: host GUEST.wasm")?)?;
-    let (engine, kv) = (Engine::default(), kv_memory::open_named("")?);
-    let guest = Host::new(Access::all_of(&kv)).load(&engine, &component)?;
-    let linker = guest.link(&Linker::new(&engine))?;
+async fn main() -> wasmtime::Result<()> {
+    let path = std::env::args().nth(1).unwrap_or("guests/built/example-2023.wasm".into());
+    println!("{:?}", run(&std::fs::read(path)?).await?);
+    Ok(())
+}
 
+pub(crate) async fn run(component: &[u8]) -> wasmtime::Result<Option<bytes::Bytes>> {
+    let (engine, kv) = (Engine::default(), kv_memory::open_named("")?);
+    let guest = Host::new(Access::all_of(&kv)).load(&engine, component)?;
+    let linker = guest.link(&Linker::new(&engine))?;
     let mut store = Store::new(&engine, State(guest.context(), ResourceTable::new()));
     let instance = linker.instantiate_async(&mut store, guest.component()).await?;
     let api = instance.get_export_index(&mut store, None, "golem:examples/api");
-    let set = instance.get_export_index(&mut store, api.as_ref(), "set").ok_or("it has no api.set")?;
+    let set = instance.get_export_index(&mut store, api.as_ref(), "set");
+    let set = set.ok_or_else(|| wasmtime::Error::msg("it has no api.set"))?;
     let set = instance.get_typed_func::<(&str, &str, &[u8]), ()>(&mut store, set)?;
     set.call_async(&mut store, ("greetings", "hello", b"world")).await?;
-    let found = kv.open_bucket("greetings").await?.get("hello").await?;
-    println!("{:?}", found.map(bytes::Bytes::from));
-    Ok(())
+    Ok(kv.open_bucket("greetings").await?.get("hello").await?.map(Into::into))
 }

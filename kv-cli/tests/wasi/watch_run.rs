@@ -8,8 +8,10 @@ use crate::run::Kv;
 fn a_program_hears_of_expiries_in_order() {
     for name in ["watcher-draft2", "watcher-0.1.0"] {
         let kv = Kv::new();
+        // Compiled once, so that the program is there well before the entries expire.
+        kv.ok(&["inspect", &guest(name)]);
         for key in ["a", "b", "other"] {
-            kv.ok(&["set", "watched", key, "v", "--ttl", "5s"]);
+            kv.ok(&["set", "watched", key, "v", "--ttl", "8s"]);
         }
         let count = ["--count", "2"];
         let args = ["watch-run", &guest(name), "--bucket", "watched"];
@@ -26,8 +28,9 @@ fn a_program_hears_of_expiries_in_order() {
 #[test]
 fn a_program_that_traps_goes_on_behind_that_event() {
     let kv = Kv::new();
-    kv.ok(&["set", "watched", "trap", "v", "--ttl", "5s"]);
-    kv.ok(&["set", "watched", "z", "v", "--ttl", "8s"]);
+    kv.ok(&["inspect", &guest("watcher-draft2")]);
+    kv.ok(&["set", "watched", "trap", "v", "--ttl", "8s"]);
+    kv.ok(&["set", "watched", "z", "v", "--ttl", "11s"]);
     let ran = kv.ok(&["watch-run", &guest("watcher-draft2"), "--bucket", "watched", "--count", "2"]);
     assert!(ran.err.contains("the program trapped: ") && ran.err.contains("this event is skipped"), "{ran:?}");
     let keys = kv.ok(&["keys", "seen"]);
