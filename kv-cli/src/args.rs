@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::conform::{self, ConformArgs};
-use crate::commands::wasi::{self, InspectArgs, RunArgs, ServeArgs, WatchRunArgs};
+use crate::commands::wasi;
 
 /// Key-value stores behind one contract.
 ///
@@ -204,42 +204,8 @@ Examples:
   kv --json info")]
     Info,
 
-    #[command(about = wasi::RUN, after_help = "\
-Runs wasi:cli/run, or the function that --invoke names. Values are written in WAVE; b\"text\" and @FILE stand for a list of
-bytes too. A result that holds text as bytes shows it beside them.
-
-Examples:
-  kv run app.wasm -- --verbose
-  kv run guests/built/example-2023.wasm --invoke 'api.set(\"b\", \"k\", b\"hello\")'
-  kv run guests/built/example-2023.wasm --invoke 'golem:examples/api.get(\"b\", \"k\")'
-  kv run app.wasm --config policy.toml --as tenant-7 --timeout 10s
-
-The exit code is the program's own.")]
-    Run(RunArgs),
-
-    #[command(about = wasi::SERVE, after_help = "\
-Runs wasi:http/proxy of 0.2, at most 1,000 requests at once. Ends at SIGINT or SIGTERM, once the requests that run are done.
-Requests of its own are refused but for those to hosts that --allow-http names.
-
-Examples:
-  kv serve guests/built/http-counter.wasm
-  kv serve app.wasm --addr 127.0.0.1:0 --allow-http api.example.com --timeout 5s")]
-    Serve(ServeArgs),
-
-    #[command(about = wasi::WATCH_RUN, after_help = "\
-Calls the program's wasi:keyvalue/watcher or handle-watch, one call at a time. If it traps, a new instance goes on behind that
-event. An embedded store is open in one process at a time, so there only expiries and the program's own changes are seen.
-
-Examples:
-  kv --store redis://localhost watch-run app.wasm --bucket sessions
-  kv --store redis://localhost watch-run app.wasm --bucket sessions --prefix user- --count 10")]
-    WatchRun(WatchRunArgs),
-
-    #[command(about = wasi::INSPECT, after_help = "\
-Examples:
-  kv inspect guests/built/example-2023.wasm
-  kv --json inspect app.wasm")]
-    Inspect(InspectArgs),
+    #[command(flatten)]
+    Wasi(wasi::Command),
 
     #[command(about = conform::ABOUT, after_help = "\
 Each case gets a store of its own: a new folder inside the one that the URL names, which is removed afterwards, or

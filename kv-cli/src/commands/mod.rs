@@ -44,10 +44,7 @@ pub(crate) async fn run(command: Command, session: &mut Session) -> Ended {
         Command::Watch(args) => watch::watch(args, session).await,
         Command::Import(args) => import::import(args, session).await,
         Command::Export(args) => export::export(args, session).await,
-        Command::Run(args) => wasi::run(args, session).await,
-        Command::Serve(args) => wasi::serve(args, session).await,
-        Command::WatchRun(args) => wasi::watch_run(args, session).await,
-        Command::Inspect(args) => wasi::inspect(args, session).await,
+        Command::Wasi(command) => wasi::run(command, session).await,
         Command::Conform(args) => conform::conform(args, session).await,
     }
 }

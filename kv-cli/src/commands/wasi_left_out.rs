@@ -1,18 +1,21 @@
 //! Stands in for the commands for WebAssembly components where the host for them is not compiled in.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::exit::{Ended, Failure};
 use crate::session::Session;
 
-/// Whether this program can run components.
-pub(crate) const IS_INCLUDED: bool = false;
-
-/// What the help says of the commands.
-pub(crate) const RUN: &str = "Run a WebAssembly component (not compiled in: --features wasi)";
-pub(crate) const SERVE: &str = "Serve HTTP with a WebAssembly component (not compiled in: --features wasi)";
-pub(crate) const WATCH_RUN: &str = "Call a WebAssembly component at each change (not compiled in: --features wasi)";
-pub(crate) const INSPECT: &str = "Show what a WebAssembly component imports (not compiled in: --features wasi)";
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a WebAssembly component (not compiled in: --features wasi)
+    Run(Left),
+    /// Serve HTTP with a WebAssembly component (not compiled in: --features wasi)
+    Serve(Left),
+    /// Call a WebAssembly component at each change (not compiled in: --features wasi)
+    WatchRun(Left),
+    /// Show what a WebAssembly component imports (not compiled in: --features wasi)
+    Inspect(Left),
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Left {
@@ -20,14 +23,12 @@ pub(crate) struct Left {
     _arguments: Vec<String>,
 }
 
-pub(crate) type RunArgs = Left;
-pub(crate) type ServeArgs = Left;
-pub(crate) type WatchRunArgs = Left;
-pub(crate) type InspectArgs = Left;
+/// Whether this program can run components.
+pub(crate) const IS_INCLUDED: bool = false;
 
 const TEXT: &str = "commands for WebAssembly components are not compiled in; build with --features wasi";
 
-pub(crate) async fn run(_: Left, _: &mut Session) -> Ended {
+pub(crate) async fn run(_: Command, _: &mut Session) -> Ended {
     Err(Failure::usage(TEXT))
 }
 
@@ -35,7 +36,3 @@ pub(crate) async fn run(_: Left, _: &mut Session) -> Ended {
 pub(crate) async fn example(_: &kv::Store, _: &str) -> Result<String, Failure> {
     Err(Failure::usage(TEXT))
 }
-
-pub(crate) use run as serve;
-pub(crate) use run as watch_run;
-pub(crate) use run as inspect;

@@ -21,6 +21,7 @@ mod servers {
     pub(crate) mod process;
 }
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use kv_wasi::{Access, Host};
@@ -41,6 +42,7 @@ const TESTS: &[Test] = &[
     Test { name: "examples_are_alike_on_rocksdb", needs: &[], run: || in_folder("rocksdb", examples) },
     Test { name: "examples_are_alike_on_redis", needs: &[Need::Redis], run: || on_a_server(examples) },
     Test { name: "examples_are_alike_in_a_cluster", needs: &[Need::Redis], run: || in_a_cluster(examples) },
+    Test { name: "a_watcher_hears_of_other_processes", needs: &[Need::Redis], run: || on_a_server(watcher) },
     Test { name: "the_suite_goes_through_each_shape", needs: &[], run: suite },
     Test { name: "javascript_on_sled", needs: &[Need::JavaScript], run: || in_folder("sled", |url| script("js", url)) },
     Test { name: "python_on_sled", needs: &[Need::Python], run: || in_folder("sled", |url| script("python", url)) },
@@ -124,6 +126,35 @@ fn example(component: &Path, url: &str) {
 /// One that is built when it is tested.
 fn script(language: &str, url: &str) {
     example(&built(language), url);
+}
+
+/// `kv watch-run` calls the program at what others change, in their order, and ends after as many calls as were wanted.
+fn watcher(url: &str) {
+    let kv = |args: &[&str]| {
+        let mut kv = std::process::Command::new(env!("CARGO_BIN_EXE_kv"));
+        kv.args(["--store", url]).args(args).env_remove("RUST_BACKTRACE");
+        kv
+    };
+    let component = run::path("watcher-draft2");
+    let options = ["--bucket", "watched", "--prefix", "user-", "--count", "3"];
+    let mut command = kv(&["watch-run", component.to_str().unwrap()]);
+    let mut watching = command.args(options).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stderr.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "kv: watching \"watched\"");
+    for args in [
+        &["set", "watched", "user-1", "abc"][..],
+        &["set", "watched", "other", "x"],
+        &["set", "watched", "user-2", "abcd"],
+        &["delete", "watched", "user-1"],
+    ] {
+        assert!(kv(args).status().unwrap().success());
+    }
+    let said: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(watching.wait().unwrap().success() && said.is_empty(), "{said:?}");
+    for (number, event) in [("00000000", "set user-1 3"), ("00000001", "set user-2 4"), ("00000002", "delete user-1")] {
+        let seen = kv(&["get", "seen", number]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&seen.stdout), event);
+    }
 }
 
 /// Each shape lets enough of the suite's cases through, and none of them fails.

@@ -1,7 +1,7 @@
 //! `run` and `inspect`.
 
-use crate::guest;
-use crate::run::Kv;
+use crate::run::{self, Kv};
+use crate::{components, guest};
 
 /// The mission's example: the value is there again after the host has ended.
 #[test]
@@ -18,6 +18,55 @@ fn the_example_sets_and_gets() {
         let ran = kv.ok(&["--json", "run", &example, "--invoke", r#"get("b", "raw")"#]);
         assert_eq!(ran.json(), serde_json::json!({"result": "some([255, 0])", "texts": []}));
     }
+}
+
+/// Files stand for lists wherever a value may stand, and the limit on what the host copies is not in a value's way.
+#[test]
+fn values_may_be_long() {
+    let (kv, exerciser) = (Kv::new(), guest("exerciser-draft2"));
+    let bytes = "long ".repeat(1 << 20);
+    let file = kv.file("value", &bytes);
+    let call = |call: &str| kv.ok(&["--json", "run", &exerciser, "--invoke", call]).json();
+    let done = call(&format!(r#"calls.set-many("b", [("long", @{file}), ("short", b"x")])"#));
+    assert_eq!(done, serde_json::json!({"result": "ok", "texts": []}));
+    assert_eq!(kv.ok(&["get", "b", "long"]).out, bytes.as_bytes());
+    let found = call(r#"calls.get-many("b", ["short", "none", "long"])"#);
+    assert_eq!(found["texts"], serde_json::json!(["x", bytes]));
+    assert!(found["result"].as_str().unwrap().starts_with("ok([some([120]), none, some([108, 111, "));
+    // A function without a result has a document too.
+    let set = kv.ok(&["--json", "run", &guest("example-2023"), "--invoke", r#"set("b", "k", b"v")"#]).json();
+    assert_eq!(set, serde_json::json!({"result": null, "texts": []}));
+}
+
+#[test]
+fn a_program_that_ends_itself_in_a_call_gives_the_exit_code() {
+    let kv = Kv::new();
+    let program = components::file(&kv, "exit", components::EXIT);
+    assert_eq!(kv.ok(&["run", &program, "--invoke", "leave(ok)"]).err, "");
+    assert_eq!(kv.run(&["run", &program, "--invoke", "leave(err)"]).code(1).err, "");
+}
+
+#[test]
+fn a_program_has_the_folders_that_it_is_given() {
+    let (kv, example) = (Kv::new(), guest("example-2023-wasi"));
+    for (folders, count) in [(&[][..], 0), (&["--dir", "."][..], 1), (&["--dir", ".", "--dir", "/tmp::data"][..], 2)] {
+        let ran = kv.ok(&[&["run", &example, "--invoke", r#"api.get("b", "k")"#], folders].concat());
+        assert_eq!((ran.text(), ran.err.clone()), ("none\n", format!("preopened directories: {count}\n")));
+    }
+    kv.run(&["run", &example, "--dir", "nowhere", "--invoke", r#"api.get("b", "k")"#])
+        .code(3)
+        .says("--dir nowhere: No such file or directory");
+}
+
+#[test]
+fn compiled_code_is_kept_if_there_is_a_place() {
+    let (kv, example) = (Kv::new(), guest("example-2023"));
+    let folder = kv.path("cache");
+    for place in [&folder, std::path::Path::new("/dev/null/no")] {
+        let mut command = kv.command(&["run", &example, "--invoke", r#"api.get("b", "k")"#]);
+        assert_eq!(run::finish(command.env("XDG_CACHE_HOME", place)).code(0).text(), "none\n");
+    }
+    assert!(folder.join("kv/wasm").is_dir());
 }
 
 #[test]
@@ -47,8 +96,8 @@ fn what_a_program_is_can_be_seen() {
     for (name, shape, commands) in [
         ("example-2023", "golem-2023", &["run --invoke"][..]),
         ("command", "0.2.0-draft", &["run", "run --invoke"]),
-        ("http-counter", "0.2.0-draft2", &["run --invoke", "serve"]),
-        ("watcher-0.1.0", "0.1.0", &["run --invoke", "watch-run"]),
+        ("http-counter", "0.2.0-draft2", &["serve"]),
+        ("watcher-0.1.0", "0.1.0", &["watch-run"]),
         ("exerciser-spin", "0.2.0-draft2 (Spin)", &["run --invoke"]),
     ] {
         let shown = shown(name);

@@ -10,6 +10,7 @@
 mod run;
 
 mod bad_input;
+mod components;
 mod invoke;
 mod policy;
 mod serve;

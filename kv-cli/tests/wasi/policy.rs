@@ -60,11 +60,37 @@ fn what_is_wrong_in_the_file_is_told_with_its_place() {
         let ran = call(&kv, &policy, "g", "spin()").code(3);
         assert!(ran.err.starts_with(&format!("kv: {policy}: ")) && ran.err.contains(told), "{text}: {ran:?}");
     }
-    let policy = kv.file(
-        "policy.toml",
-        "[store.s]\nurl = \"redis://u:geheim@\"\n[guest.g]\nbuckets = [{ name = \"a\", store = \"s\" }]\n",
-    );
-    let ran = call(&kv, &policy, "g", "spin()");
-    assert!(ran.code != 0 && !ran.err.contains("geheim"), "{ran:?}");
     call(&kv, "nowhere.toml", "g", "spin()").code(3).says("reading nowhere.toml failed");
+}
+
+/// A password stays untold also where it does not belong.
+#[test]
+fn secrets_are_not_told() {
+    let kv = Kv::new();
+    for text in [
+        "[store.s]\nurl = \"redis://u:geheim@\"\n[guest.g]\nbuckets = [{ name = \"a\", store = \"s\" }]\n",
+        "[store.s]\nurl = redis://u:geheim@host\n",
+        "[store]\ns = \"redis://u:geheim@host\"\n",
+        "[guest.g]\nbuckets = \"redis://u:geheim@host\"\n",
+        "[guest.g]\nbuckets = [{ name = \"a\", store = \"s\", access = [\"redis://u:geheim@host\"] }]\n",
+        "[guest.g]\nbuckets = []\n\"redis://u:geheim@host\" = 1\n",
+    ] {
+        let policy = kv.file("policy.toml", text);
+        let ran = call(&kv, &policy, "g", "spin()").code(3);
+        assert!(ran.err.starts_with(&format!("kv: {policy}: ")) && !ran.err.contains("geheim"), "{text}: {ran:?}");
+    }
+}
+
+/// Another guest's rules are looked at too, and one store may have two names.
+#[test]
+fn the_whole_file_counts() {
+    let kv = Kv::new();
+    let stores = "[store.main]\nurl = \"sled:./data\"\n[store.again]\nurl = \"sled:./data\"\n\
+                  [guest.g]\nbuckets = [{ name = \"a\", store = \"main\" }, { name = \"b\", store = \"again\", to = \"a\" }]\n";
+    let policy = kv.file("policy.toml", stores);
+    assert_eq!(call(&kv, &policy, "g", "write-big(\"a\", 3)").code(0).text(), "ok\n");
+    assert_eq!(call(&kv, &policy, "g", "read-many(\"b\", [\"big\"])").code(0).text(), "ok(1)\n");
+    let policy =
+        kv.file("policy.toml", format!("{stores}[guest.other]\nbuckets = [{{ name = \"a\", store = \"mian\" }}]\n"));
+    call(&kv, &policy, "g", "spin()").code(3).says("[guest.other], bucket 1: there is no [store.mian]");
 }

@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use crate::guest;
 use crate::run::Kv;
+use crate::{components, guest};
 
 /// A server of a test's own; it is ended at the latest with the test.
 struct Server {
@@ -14,8 +14,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(kv: &Kv, name: &str, options: &[&str]) -> Self {
-        let mut command = kv.command(&["serve", &guest(name), "--addr", "127.0.0.1:0"]);
+    fn start(kv: &Kv, component: &str, options: &[&str]) -> Self {
+        let mut command = kv.command(&["serve", component, "--addr", "127.0.0.1:0"]);
         let mut child = command.args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -37,10 +37,14 @@ impl Server {
         (status, body.unwrap_or_default().to_owned())
     }
 
-    /// Asks it to end and gives what it said on standard error.
-    fn stop(mut self) -> String {
+    fn ask_to_end(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Asks it to end and gives what it said on standard error.
+    fn stop(mut self) -> String {
+        self.ask_to_end();
         assert!(self.child.wait().unwrap().success());
         let mut told = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
@@ -61,7 +65,7 @@ fn each_of_many_requests_is_counted_once() {
     const CLIENTS: usize = 64;
     const EACH: usize = 5;
     let kv = Kv::new();
-    let server = Server::start(&kv, "http-counter", &[]);
+    let server = Server::start(&kv, &guest("http-counter"), &[]);
     assert_eq!(server.get("/visits"), ("200 OK".into(), "1".into()));
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
@@ -74,14 +78,84 @@ fn each_of_many_requests_is_counted_once() {
     assert_eq!(kv.ok(&["get", "", "visits"]).text(), (1 + CLIENTS * EACH).to_string());
 }
 
+/// Where a process may not have the address space for a pool of memories, it does without.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_small_address_space_is_enough() {
+    let kv = Kv::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -v 30000000 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kv"), "--json"]);
+    let component = guest("http-counter");
+    command.args(["serve", &component, "--addr", "127.0.0.1:0"]).env("KV_STORE", kv.url());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let address = ready["listening"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    let server = Server { child, address };
+    assert_eq!(server.get("/").0, "200 OK");
+    assert!(server.stop().contains("there is no pool of it"));
+}
+
 /// A request that fails is one line for who runs the server, a status for the client, and nothing to the next one.
 #[test]
 fn a_program_that_fails_ends_one_request() {
     let kv = Kv::new();
     // Its counter does not count.
     kv.ok(&["set", "", "visits", "no number"]);
-    let server = Server::start(&kv, "http-counter", &[]);
+    let server = Server::start(&kv, &guest("http-counter"), &[]);
     assert!(server.get("/visits").0.starts_with('5'));
     assert_eq!(server.get("/other"), ("200 OK".into(), "1".into()));
     server.stop();
+}
+
+/// Each way to fail is a status for the client and one line for who runs the server.
+#[test]
+fn a_program_that_does_not_answer_is_told_once() {
+    for (then, status, told) in [
+        ("unreachable", "500 Internal Server Error", "the program trapped: wasm trap: wasm `unreachable` instruction"),
+        ("", "500 Internal Server Error", "the program ended without an answer"),
+        (components::SPIN, "504 Gateway Timeout", "a request took longer than 500ms, and its instance was ended"),
+    ] {
+        let kv = Kv::new();
+        let component = components::file(&kv, "handler", &components::handler(then));
+        let server = Server::start(&kv, &component, &["--timeout", "500ms"]);
+        assert_eq!(server.get("/").0, status);
+        let said = server.stop();
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines.len() == 3 && lines[0] == "begun" && lines[1].contains(told), "{said}");
+        assert!(lines[2].starts_with("kv: stopping"), "{said}");
+    }
+}
+
+/// Who asked before the end is answered after it began.
+#[test]
+fn requests_that_run_are_finished() {
+    let kv = Kv::new();
+    let component = components::file(&kv, "handler", &components::handler(components::SPIN));
+    let mut server = Server::start(&kv, &component, &["--timeout", "2s"]);
+    let mut told = BufReader::new(server.child.stderr.take().unwrap()).lines();
+    let mut next = || told.next().unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| server.get("/"));
+        assert_eq!(next(), "begun");
+        server.ask_to_end();
+        assert!(next().starts_with("kv: stopping"));
+        assert!(TcpStream::connect(&server.address).is_err());
+        assert!(next().contains("a request took longer than 2s"));
+        assert_eq!(client.join().unwrap().0, "504 Gateway Timeout");
+    });
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_request_without_a_host_is_refused() {
+    let kv = Kv::new();
+    let server = Server::start(&kv, &guest("http-counter"), &[]);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 400 Bad Request"), "{answer}");
+    assert_eq!(server.stop().lines().count(), 1);
 }

@@ -3,15 +3,23 @@
 use std::path::PathBuf;
 
 use kv_wasi::{Limits, Ticker};
+use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::exit::Failure;
+use crate::output::note;
 
 /// Requests that are served at once; others wait for one to end.
-pub(super) const AT_ONCE: u32 = 1_000;
+const AT_ONCE: u32 = 1_000;
 
 /// Core instances, memories and tables in one component: more than compilers make.
 const CORES: u32 = 20;
+
+/// Memories of all instances together. Each is an address space of its own, and a process has room for 100,000 of these.
+const MEMORIES: u32 = AT_ONCE * 2;
+
+/// Tables of all instances together.
+const TABLES: u32 = AT_ONCE * 4;
 
 /// An engine, with the thread that interrupts programs which never wait.
 pub(super) struct Running {
@@ -22,31 +30,47 @@ pub(super) struct Running {
 impl Running {
     /// For one instance at a time.
     pub(super) fn plain() -> Result<Self, Failure> {
-        Self::start(config())
+        let engine = Engine::new(&config());
+        Self::start(engine.map_err(|cause| Failure::other(format!("starting wasmtime failed: {cause:#}")))?)
     }
 
     /// For many short instances: their memories are reused.
     pub(super) fn pooling() -> Result<Self, Failure> {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(AT_ONCE)
-            .total_core_instances(AT_ONCE * 4)
+            .total_core_instances(AT_ONCE * CORES)
             .max_core_instances_per_component(CORES)
-            .total_memories(AT_ONCE * 2)
+            .total_memories(MEMORIES)
             .max_memories_per_component(CORES)
-            .total_tables(AT_ONCE * 4)
+            .total_tables(TABLES)
             .max_tables_per_component(CORES)
             .total_stacks(AT_ONCE)
             .max_memory_size(Limits::default().memory_bytes);
-        let mut config = config();
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let mut pooled = config();
+        pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         // Address space alone, of which a process has 128 TiB: what is reserved for each memory is not more than it may have.
-        config.memory_reservation(Limits::default().memory_bytes as u64);
-        Self::start(config)
+        pooled.memory_reservation(Limits::default().memory_bytes as u64);
+        match Engine::new(&pooled) {
+            Ok(engine) => Self::start(engine),
+            // Where a process may not have that much address space, as under `ulimit -v`.
+            Err(cause) => {
+                note(format!(
+                    "each request takes memory of its own, since there is no pool of it: {}",
+                    cause.root_cause()
+                ));
+                Self::plain()
+            }
+        }
     }
 
-    fn start(config: Config) -> Result<Self, Failure> {
-        let engine =
-            Engine::new(&config).map_err(|cause| Failure::other(format!("starting wasmtime failed: {cause:#}")))?;
+    /// How many instances of the component there may be at once: those of some need several memories each.
+    pub(super) fn at_once(component: &Component) -> u32 {
+        let Some(needed) = component.resources_required() else { return AT_ONCE / CORES };
+        let most = |all: u32, each: u32| all / each.max(1);
+        AT_ONCE.min(most(MEMORIES, needed.num_memories)).min(most(TABLES, needed.num_tables)).max(1)
+    }
+
+    fn start(engine: Engine) -> Result<Self, Failure> {
         let ticker = Ticker::start(&engine).map_err(|cause| Failure::io("starting a thread", &cause))?;
         Ok(Self { engine, _ticker: ticker })
     }

@@ -50,6 +50,9 @@ impl WasiHttpHooks for Outgoing {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -58,5 +61,25 @@ mod tests {
         assert!(outgoing.allows("example.COM", Some(80)) && outgoing.allows("example.com", Some(443)));
         assert!(outgoing.allows("localhost", Some(8080)) && !outgoing.allows("localhost", Some(80)));
         assert!(!outgoing.allows("sub.example.com", Some(80)) && !Outgoing::none().allows("localhost", Some(80)));
+    }
+    #[tokio::test]
+    async fn a_request_goes_to_an_allowed_host_and_to_no_other() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let ask = async |mut outgoing: Outgoing| {
+            let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let uri = format!("http://{address}/");
+            let request = hyper::Request::builder().uri(uri).header("host", &address).body(body).unwrap();
+            Box::into_pin(outgoing.send_request(request, None, Box::new(async { Ok(()) }))).await
+        };
+        assert!(matches!(ask(Outgoing::none()).await, Err(Error::HttpRequestDenied)));
+        let answer = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; b"GET / HTTP/1.1".len()]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            stream
+        };
+        let (answered, _stream) = tokio::join!(ask(Outgoing::to(std::slice::from_ref(&address))), answer);
+        assert_eq!(answered.unwrap().0.status(), 204);
     }
 }

@@ -1,18 +1,22 @@
 //! `kv inspect`.
 
-use kv_wasi::{Access, Function, Guest, Host};
+use kv_wasi::{Function, Guest};
 use serde_json::json;
 
-use super::InspectArgs;
+use super::args::InspectArgs;
 use super::engine::Running;
+use super::exports;
 use super::program::load;
 use super::state;
 use crate::exit::{Ended, Failure, Verdict};
 use crate::session::Session;
 
-pub(crate) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
+/// Longer types are cut: two lines of a wide terminal.
+const SIGNATURE_CHARS: usize = 240;
+
+pub(super) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
     let running = Running::plain()?;
-    let guest = load(&running, &Host::new(Access::none()), &args.guest)?;
+    let guest = load(&running, &args.guest)?;
     let linker = state::linker(&running.engine).map_err(|cause| Failure::other(format!("{cause:#}")))?;
     let missing = guest.missing(&linker).map_err(|error| Failure::data(error.to_string()))?;
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
@@ -44,7 +48,7 @@ pub(crate) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
                 out.line(format!("  {interface}"))?;
             }
             let indent = if interface.is_empty() { "  " } else { "    " };
-            out.line(format!("{indent}{}{}", function.name, function.signature))?;
+            out.line(format!("{indent}{}{}", function.name, short(&function.signature)))?;
         }
     }
     if !missing.is_empty() {
@@ -57,6 +61,14 @@ pub(crate) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
     Ok(Verdict::Yes)
 }
 
+/// A type as far as a reader goes: those of errors can take a page. In JSON it is whole.
+fn short(signature: &str) -> String {
+    match signature.char_indices().nth(SIGNATURE_CHARS) {
+        Some((end, _)) => format!("{}…", signature.get(..end).unwrap_or_default()),
+        None => signature.to_owned(),
+    }
+}
+
 /// The commands that the program is for.
 fn commands(guest: &Guest, is_complete: bool) -> Vec<&'static str> {
     if !is_complete {
@@ -67,7 +79,7 @@ fn commands(guest: &Guest, is_complete: bool) -> Vec<&'static str> {
     if has("wasi:cli/run@0.2.") {
         commands.push("run");
     }
-    if !guest.exports().is_empty() {
+    if !exports::names(guest).is_empty() {
         commands.push("run --invoke");
     }
     if has("wasi:http/incoming-handler@0.2.") {

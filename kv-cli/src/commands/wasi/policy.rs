@@ -7,8 +7,8 @@ use kv::Store;
 use kv_wasi::{Access, Rights};
 use serde::Deserialize;
 
-use super::Which;
-use crate::exit::Failure;
+use super::args::Which;
+use crate::exit::{Ended, Failure, Verdict};
 use crate::session;
 
 /// The whole file.
@@ -77,24 +77,28 @@ impl Granted {
             return Err(Failure::data(text).within(&shown));
         };
         let mut stores = BTreeMap::new();
-        let granted = policy.grant(name, guest, &mut stores).await;
-        let stores: Vec<Store> = stores.into_values().collect();
-        match granted {
-            Ok(access) => Ok(Self { access, cache_bucket: guest.cache.clone(), stores }),
+        let access = policy.grant(guest, &mut stores).await;
+        let cache_bucket = guest.cache.clone();
+        let granted = Self { access: Access::none(), cache_bucket, stores: stores.into_values().collect() };
+        match access {
+            Ok(access) => Ok(Self { access, ..granted }),
             Err(failure) => {
-                for store in stores {
-                    store.close().await?;
-                }
+                // The failure is what is told, whatever becomes of the stores that did open.
+                let _ = granted.end(Ok(Verdict::Yes)).await;
                 Err(failure.within(&shown))
             }
         }
     }
 
-    pub(super) async fn close(self) -> Result<(), Failure> {
+    /// Closes the stores, whatever came of the work; its failure is what is told first.
+    pub(super) async fn end(self, ended: Ended) -> Ended {
+        let mut closed = Ok(());
         for store in self.stores {
-            store.close().await?;
+            closed = closed.and(store.close().await);
         }
-        Ok(())
+        let verdict = ended?;
+        closed?;
+        Ok(verdict)
     }
 }
 
@@ -102,43 +106,63 @@ impl Policy {
     fn read(file: &Path) -> Result<Self, Failure> {
         let shown = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|cause| Failure::io(format!("reading {shown}"), &cause))?;
-        // What the parser says has the line in it, and with that perhaps a password.
-        toml::from_str(&text).map_err(|cause| {
+        // The line itself stays untold: there may be a password in it.
+        let policy: Self = toml::from_str(&text).map_err(|cause| {
             let line = cause.span().map_or(0, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
-            Failure::data(format!("line {line}: {}", cause.message())).within(&shown)
-        })
+            Failure::data(format!("line {line}: {}", without_url(cause.message()))).within(&shown)
+        })?;
+        policy.check().map_err(|failure| failure.within(&shown))?;
+        Ok(policy)
     }
 
-    /// Opens each store that the guest's rules name, once.
-    async fn grant(
-        &self,
-        name: &str,
-        guest: &GuestEntry,
-        stores: &mut BTreeMap<String, Store>,
-    ) -> Result<Access, Failure> {
+    /// What TOML can't say, for all guests, whichever is run.
+    fn check(&self) -> Result<(), Failure> {
+        for (guest, entry) in &self.guest {
+            for (n, rule) in entry.buckets.iter().enumerate() {
+                let wrong = |text| Err(Failure::data(format!("[guest.{guest}], bucket {}: {text}", n + 1)));
+                if !self.store.contains_key(&rule.store) {
+                    return wrong(format!("there is no [store.{}]", rule.store));
+                }
+                if rule.name.is_some() == rule.prefix.is_some() {
+                    return wrong("it needs either name or prefix".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens each store that the guest's rules name, by its URL, once.
+    async fn grant(&self, guest: &GuestEntry, stores: &mut BTreeMap<String, Store>) -> Result<Access, Failure> {
         let mut access = Access::none();
-        for (n, rule) in guest.buckets.iter().enumerate() {
-            let place = format!("[guest.{name}], bucket {}", n + 1);
-            let Some(entry) = self.store.get(&rule.store) else {
-                return Err(Failure::data(format!("{place}: there is no [store.{}]", rule.store)));
-            };
-            let store = match stores.get(&rule.store) {
+        for rule in &guest.buckets {
+            let Some(StoreEntry { url }) = self.store.get(&rule.store) else { continue };
+            let store = match stores.get(url) {
                 Some(store) => store.clone(),
                 None => {
-                    let store = session::open(&entry.url).await.map_err(|failure| failure.within(&rule.store))?;
-                    stores.insert(rule.store.clone(), store.clone());
+                    // A URL that nothing can open is a fault of the file, and not of the command line.
+                    let opened = kv::open(url).await.map_err(|error| Failure::opening(&error));
+                    let store = opened.map_err(|failure| failure.within(&format!("[store.{}]", rule.store)))?;
+                    stores.insert(url.clone(), store.clone());
                     store
                 }
             };
             let rights = rule.access.as_deref().map_or(Rights::ALL, rights);
             access = match (&rule.name, &rule.prefix) {
-                (Some(name), None) => access.bucket(name, &store, rule.to.clone(), rights),
-                (None, Some(prefix)) => access.prefix(prefix, &store, rule.to.clone(), rights),
-                _ => return Err(Failure::data(format!("{place}: it needs either name or prefix"))),
+                (Some(name), _) => access.bucket(name, &store, rule.to.clone(), rights),
+                (None, prefix) => access.prefix(prefix.as_deref().unwrap_or_default(), &store, rule.to.clone(), rights),
             };
         }
         Ok(access)
     }
+}
+
+/// The parser's sentence; a URL that stood in a wrong place may have a password in it.
+fn without_url(sentence: &str) -> String {
+    let Some(at) = sentence.find("://") else { return sentence.to_owned() };
+    let (before, after) = sentence.split_at(at);
+    let before = before.rfind(['"', '`', ' ']).and_then(|quote| before.get(..quote)).unwrap_or_default().trim_end();
+    let expected = after.rfind(", expected").and_then(|comma| after.get(comma..)).unwrap_or_default();
+    format!("{before}{expected}")
 }
 
 fn rights(list: &[Right]) -> Rights {

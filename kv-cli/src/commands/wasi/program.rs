@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use kv_wasi::{Guest, Host};
+use kv_wasi::{Access, Guest, Host};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 
-use super::Which;
+use super::args::Which;
 use super::engine::Running;
 use super::http::Outgoing;
 use super::policy::Granted;
 use super::state::{self, State};
-use crate::exit::Failure;
+use crate::exit::{Ended, Failure, Verdict};
 
 pub(super) struct Program {
     pub(super) guest: Guest,
@@ -22,20 +22,18 @@ pub(super) struct Program {
 }
 
 /// Reads a component and finds its shape.
-pub(super) fn load(running: &Running, host: &Host, path: &Path) -> Result<Guest, Failure> {
+pub(super) fn load(running: &Running, path: &Path) -> Result<Guest, Failure> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|cause| Failure::io(format!("reading {shown}"), &cause))?;
+    let host = Host::new(Access::none());
     host.load(&running.engine, &bytes).map_err(|error| Failure::data(error.to_string()).within(&shown))
 }
 
 impl Program {
-    pub(super) fn load(running: Running, which: &Which, granted: &Granted) -> Result<Self, Failure> {
-        let mut host = Host::new(granted.access.clone());
-        if let Some(bucket) = &granted.cache_bucket {
-            host = host.cache_bucket(bucket.as_str());
-        }
+    /// Reads, compiles and links it. It sees no bucket yet, so that what is wrong here is told before a store is made.
+    pub(super) fn load(running: Running, which: &Which) -> Result<Self, Failure> {
         let shown = which.guest.display().to_string();
-        let guest = load(&running, &host, &which.guest)?;
+        let guest = load(&running, &which.guest)?;
         let linker = state::linker(&running.engine).map_err(|cause| Failure::other(format!("{cause:#}")))?;
         let linker = if which.trap_missing { guest.link_or_trap(&linker) } else { guest.link(&linker) };
         let linker = linker.map_err(|error| {
@@ -46,6 +44,17 @@ impl Program {
         });
         let pre = linker?.instantiate_pre(guest.component()).map_err(|cause| trapped(&cause).within(&shown))?;
         Ok(Self { guest, pre, running, shown })
+    }
+
+    /// Opens the stores of its buckets, by the file if one is given, else the one at `url`.
+    pub(super) async fn grant(&mut self, which: &Which, url: &str) -> Result<Granted, Failure> {
+        let granted = Granted::open(which, url).await?;
+        let mut host = Host::new(granted.access.clone());
+        if let Some(bucket) = &granted.cache_bucket {
+            host = host.cache_bucket(bucket.as_str());
+        }
+        self.guest = self.guest.with_host(&host);
+        Ok(granted)
     }
 
     pub(super) fn store(&self, wasi: WasiCtx, outgoing: Outgoing) -> Store<State> {
@@ -59,19 +68,25 @@ impl Program {
 
     pub(super) async fn start(&self, wasi: WasiCtx) -> Result<(Store<State>, Instance), Failure> {
         let mut store = self.store(wasi, Outgoing::none());
-        let instance = self.pre.instantiate_async(&mut store).await.map_err(|cause| trapped(&cause))?;
+        let instance = self.pre.instantiate_async(&mut store).await;
+        let instance = instance.map_err(|cause| trapped(&cause).within(&self.shown))?;
         Ok((store, instance))
     }
 }
 
 /// WASI as the command line asks for it.
 pub(super) fn wasi(which: &Which) -> Result<WasiCtxBuilder, Failure> {
+    build(which).map_err(Failure::data)
+}
+
+/// The same, with what is wrong as a sentence.
+pub(super) fn build(which: &Which) -> Result<WasiCtxBuilder, String> {
     let mut wasi = WasiCtx::builder();
     wasi.envs(&which.env);
     for dir in &which.dir {
         let (folder, name) = dir.split_once("::").unwrap_or((dir, dir));
         wasi.preopened_dir(folder, name, FsPerms::ReadWrite)
-            .map_err(|cause| Failure::data(format!("--dir {folder}: {}", cause.root_cause())))?;
+            .map_err(|cause| format!("--dir {folder}: {}", cause.root_cause()))?;
     }
     Ok(wasi)
 }
@@ -79,4 +94,12 @@ pub(super) fn wasi(which: &Which) -> Result<WasiCtxBuilder, Failure> {
 /// The program ended early.
 pub(super) fn trapped(cause: &wasmtime::Error) -> Failure {
     Failure::other(format!("the program trapped: {}", cause.root_cause()))
+}
+
+/// The program did not come back from a call: it asked for its end, or trapped.
+pub(super) fn ended(cause: &wasmtime::Error) -> Ended {
+    match cause.downcast_ref::<I32Exit>() {
+        Some(exit) => Ok(Verdict::Code(u8::try_from(exit.0).unwrap_or(u8::MAX))),
+        None => Err(trapped(cause)),
+    }
 }

@@ -1,30 +1,30 @@
 //! `kv run`.
 
-use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
-use super::RunArgs;
-use super::call;
+use super::args::RunArgs;
+use super::call::Call;
 use super::engine::Running;
+use super::exports;
 use super::http::Outgoing;
-use super::policy::Granted;
-use super::program::{Program, trapped, wasi};
+use super::program::{Program, ended, wasi};
 use crate::exit::{Ended, Failure, Verdict};
 use crate::session::Session;
 
-pub(crate) async fn run(args: RunArgs, session: &mut Session) -> Ended {
-    let granted = Granted::open(&args.which, session.url()).await?;
-    let ended = run_on(&args, &granted, session).await;
-    granted.close().await?;
-    ended
+pub(super) async fn run(args: RunArgs, session: &mut Session) -> Ended {
+    let mut program = Program::load(Running::plain()?, &args.which)?;
+    let call = args.invoke.as_deref().map(|text| Call::parse(text, &program.guest)).transpose();
+    let call = call.map_err(|failure| failure.within(&program.shown))?;
+    let granted = program.grant(&args.which, session.url()).await?;
+    let ended = run_on(&program, &args, call.as_ref(), session).await;
+    granted.end(ended).await
 }
 
-async fn run_on(args: &RunArgs, granted: &Granted, session: &mut Session) -> Ended {
-    let program = Program::load(Running::plain()?, &args.which, granted)?;
+async fn run_on(program: &Program, args: &RunArgs, call: Option<&Call>, session: &mut Session) -> Ended {
     let work = async {
-        match &args.invoke {
-            Some(text) => call::invoke(&program, &args.which, text, session).await,
-            None => command(&program, args).await,
+        match call {
+            Some(call) => call.invoke(program, &args.which, session).await,
+            None => command(program, args).await,
         }
     };
     match args.timeout {
@@ -43,12 +43,11 @@ async fn run_on(args: &RunArgs, granted: &Granted, session: &mut Session) -> End
 /// Runs `wasi:cli/run`.
 async fn command(program: &Program, args: &RunArgs) -> Ended {
     let pre = CommandPre::new(program.pre.clone()).map_err(|cause| {
-        let names: Vec<String> = call::names(&program.guest).collect();
         let text = if program.exports("wasi:cli/run@0.2.") {
             format!("its wasi:cli/run is not as this host calls it: {}", cause.root_cause())
         } else {
-            let names = names.join(", ");
-            format!("it does not export wasi:cli/run of 0.2, so it is no command; --invoke calls one of: {names}")
+            let known = exports::known(&program.guest);
+            format!("it does not export wasi:cli/run of 0.2, so it is no command; for --invoke {known}")
         };
         Failure::data(text).within(&program.shown)
     })?;
@@ -56,13 +55,14 @@ async fn command(program: &Program, args: &RunArgs) -> Ended {
     let mut wasi = wasi(&args.which)?;
     wasi.inherit_stdio().args(&[&[name], &args.arguments[..]].concat());
     let mut store = program.store(wasi.build(), Outgoing::none());
-    let command = pre.instantiate_async(&mut store).await.map_err(|cause| trapped(&cause))?;
+    let failed = |cause: &wasmtime::Error| ended(cause).map_err(|failure| failure.within(&program.shown));
+    let command = match pre.instantiate_async(&mut store).await {
+        Ok(command) => command,
+        Err(cause) => return failed(&cause),
+    };
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => Ok(Verdict::Yes),
         Ok(Err(())) => Ok(Verdict::No),
-        Err(cause) => match cause.downcast_ref::<I32Exit>() {
-            Some(exit) => Ok(Verdict::Code(u8::try_from(exit.0).unwrap_or(u8::MAX))),
-            None => Err(trapped(&cause).within(&program.shown)),
-        },
+        Err(cause) => failed(&cause),
     }
 }

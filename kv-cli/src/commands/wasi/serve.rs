@@ -1,16 +1,19 @@
 //! `kv serve`.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::header::HOST;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use wasmtime_wasi::WasiCtx;
@@ -19,12 +22,12 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use super::engine::{AT_ONCE, Running};
+use super::args::{ServeArgs, Which};
+use super::engine::Running;
 use super::http::Outgoing;
-use super::policy::Granted;
-use super::program::{Program, wasi};
+use super::program::{Program, build, wasi};
 use super::state::State;
-use super::{ServeArgs, Which};
+use super::stop::Stop;
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::note;
 use crate::session::Session;
@@ -32,29 +35,33 @@ use crate::session::Session;
 /// How long to wait after a connection could not be accepted, for files that are used up mostly.
 const PAUSE: Duration = Duration::from_millis(50);
 
-pub(crate) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
-    let granted = Granted::open(&args.which, session.url()).await?;
-    let ended = serve_on(args, &granted, session).await;
-    granted.close().await?;
-    ended
+pub(super) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
+    let mut program = Program::load(Running::pooling()?, &args.which)?;
+    let pre = proxy(&program).map_err(|failure| failure.within(&program.shown))?;
+    // Known before the first request, not at it.
+    wasi(&args.which)?;
+    let listener = listen(&args.addr).await?;
+    let granted = program.grant(&args.which, session.url()).await?;
+    let at_once = Running::at_once(program.guest.component());
+    let server = Arc::new(Server {
+        program,
+        pre,
+        outgoing: Outgoing::to(&args.allow_http),
+        which: args.which,
+        timeout: args.timeout,
+        at_once,
+        places: Arc::new(Semaphore::new(at_once as usize)),
+    });
+    let ended = accept(&server, listener, session).await;
+    granted.end(ended).await
 }
 
-/// What every request needs.
-struct Server {
-    program: Program,
-    pre: ProxyPre<State>,
-    which: Which,
-    outgoing: Outgoing,
-    timeout: Duration,
-    places: Arc<Semaphore>,
-}
-
-async fn serve_on(args: ServeArgs, granted: &Granted, session: &mut Session) -> Ended {
-    let program = Program::load(Running::pooling()?, &args.which, granted)?;
-    let pre = ProxyPre::new(program.pre.clone()).map_err(|cause| {
-        let newer =
-            program.guest.exports().iter().find(|function| function.interface.starts_with("wasi:http/handler@"));
-        let text = match newer {
+/// The program, if it answers requests as this host asks.
+fn proxy(program: &Program) -> Result<ProxyPre<State>, Failure> {
+    ProxyPre::new(program.pre.clone()).map_err(|cause| {
+        let exports = program.guest.exports();
+        let newer = exports.iter().find(|function| function.interface.starts_with("wasi:http/handler@"));
+        Failure::data(match newer {
             Some(function) => {
                 format!(
                     "it exports {}, and this host serves wasi:http/incoming-handler of 0.2 only",
@@ -67,31 +74,44 @@ async fn serve_on(args: ServeArgs, granted: &Granted, session: &mut Session) -> 
             None => {
                 "it does not export wasi:http/incoming-handler of 0.2, by which it would answer requests".to_owned()
             }
-        };
-        Failure::data(text).within(&program.shown)
-    })?;
-    // Known before the first request, not at it.
-    wasi(&args.which)?;
-    let failed = |cause: &std::io::Error| Failure::io(format!("listening on {}", args.addr), cause);
-    let listener = TcpListener::bind(&args.addr).await.map_err(|cause| failed(&cause))?;
-    let address = listener.local_addr().map_err(|cause| failed(&cause))?;
-    session.out.line(format!("listening on http://{address}"))?;
+        })
+    })
+}
+
+async fn listen(addr: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(addr).await.map_err(|cause| match cause.kind() {
+        io::ErrorKind::InvalidInput => Failure::usage(format!("--addr {addr} is no HOST:PORT")),
+        _ => Failure::io(format!("listening on {addr}"), &cause),
+    })
+}
+
+/// What every request needs.
+struct Server {
+    program: Program,
+    pre: ProxyPre<State>,
+    which: Which,
+    outgoing: Outgoing,
+    timeout: Duration,
+    at_once: u32,
+    places: Arc<Semaphore>,
+}
+
+/// Serves until it is asked to stop, and ends what runs.
+async fn accept(server: &Arc<Server>, listener: TcpListener, session: &mut Session) -> Ended {
+    let mut stop = Stop::new()?;
+    let address = listener.local_addr().map_err(|cause| Failure::io("listening", &cause))?;
+    let url = format!("http://{address}");
+    if session.out.json {
+        session.out.json(&json!({"listening": url}))?;
+    } else {
+        session.out.line(format!("listening on {url}"))?;
+    }
     session.out.flush()?;
-    let server = Arc::new(Server {
-        program,
-        pre,
-        outgoing: Outgoing::to(&args.allow_http),
-        which: args.which,
-        timeout: args.timeout,
-        places: Arc::new(Semaphore::new(AT_ONCE as usize)),
-    });
     let graceful = GracefulShutdown::new();
-    let stopped = stop_signal();
-    tokio::pin!(stopped);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut stopped => break,
+            () = stop.asked() => break,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(PAUSE).await;
@@ -99,7 +119,7 @@ async fn serve_on(args: ServeArgs, granted: &Granted, session: &mut Session) -> 
         };
         // A request is mostly one small packet.
         let _ = stream.set_nodelay(true);
-        let server = Arc::clone(&server);
+        let server = Arc::clone(server);
         let service = service_fn(move |request| {
             let server = Arc::clone(&server);
             async move { Ok::<_, std::convert::Infallible>(server.answer(request).await) }
@@ -111,15 +131,22 @@ async fn serve_on(args: ServeArgs, granted: &Granted, session: &mut Session) -> 
     }
     drop(listener);
     note("stopping: no new connections; waiting for requests that run");
-    if tokio::time::timeout(args.timeout, graceful.shutdown()).await.is_err() {
+    let done = async {
+        graceful.shutdown().await;
+        // A program may go on behind its answer. The places are never closed, so all of them come free.
+        let _ = server.places.acquire_many(server.at_once).await;
+    };
+    if tokio::time::timeout(server.timeout, done).await.is_err() {
         note("some requests did not end in time");
     }
     Ok(Verdict::Yes)
 }
 
 impl Server {
-    /// Runs the program for one request, in an instance of its own.
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<HyperOutgoingBody> {
+        if !has_host(&request) {
+            return failure(StatusCode::BAD_REQUEST);
+        }
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
             return failure(StatusCode::SERVICE_UNAVAILABLE);
         };
@@ -127,35 +154,45 @@ impl Server {
         let server = Arc::clone(self);
         let running = tokio::spawn(async move {
             let _place = place;
-            tokio::time::timeout(server.timeout, server.handle(request, sender)).await
+            server.run(request, sender).await
         });
         match receiver.await {
             Ok(Ok(response)) => response,
             Ok(Err(code)) => {
-                note(format!("{}: the program answered with an error: {code:?}", self.program.shown));
+                self.note(format!("the program answered with an error: {code:?}"));
                 failure(StatusCode::BAD_GATEWAY)
             }
             // The sender went with the instance.
-            Err(_) => match running.await {
-                Ok(Err(_)) => {
-                    let time = humantime::format_duration(self.timeout);
-                    note(format!(
-                        "{}: a request was not answered within {time}, and its instance was ended",
-                        self.program.shown
-                    ));
-                    failure(StatusCode::GATEWAY_TIMEOUT)
+            Err(_) => failure(match running.await {
+                Ok(Some(status)) => status,
+                Ok(None) => {
+                    self.note("the program ended without an answer");
+                    StatusCode::INTERNAL_SERVER_ERROR
                 }
-                Ok(Ok(Err(cause))) => {
-                    note(format!("{}: the program trapped: {}", self.program.shown, cause.root_cause()));
-                    failure(StatusCode::INTERNAL_SERVER_ERROR)
-                }
-                Ok(Ok(Ok(()))) => {
-                    note(format!("{}: the program ended without an answer", self.program.shown));
-                    failure(StatusCode::INTERNAL_SERVER_ERROR)
-                }
-                Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR),
-            },
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            }),
         }
+    }
+
+    /// Runs the program for one request, in an instance of its own. If it does not come to its end, that is told here, and the
+    /// status is for a client that has no answer yet.
+    async fn run(&self, request: Request<Incoming>, sender: Answer) -> Option<StatusCode> {
+        match tokio::time::timeout(self.timeout, self.handle(request, sender)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(cause)) => {
+                self.note(format!("the program trapped: {}", cause.root_cause()));
+                Some(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Err(_) => {
+                let time = humantime::format_duration(self.timeout);
+                self.note(format!("a request took longer than {time}, and its instance was ended"));
+                Some(StatusCode::GATEWAY_TIMEOUT)
+            }
+        }
+    }
+
+    fn note(&self, text: impl AsRef<str>) {
+        note(format!("{}: {}", self.program.shown, text.as_ref()));
     }
 
     async fn handle(&self, request: Request<Incoming>, sender: Answer) -> wasmtime::Result<()> {
@@ -167,7 +204,7 @@ impl Server {
     }
 
     fn wasi(&self) -> wasmtime::Result<WasiCtx> {
-        let mut wasi = wasi(&self.which).map_err(|failure| wasmtime::Error::msg(format!("{failure:?}")))?;
+        let mut wasi = build(&self.which).map_err(wasmtime::Error::msg)?;
         // What the program prints is for who runs the server.
         Ok(wasi.inherit_stderr().stdout(wasmtime_wasi::cli::stderr()).build())
     }
@@ -176,6 +213,11 @@ impl Server {
 type Answer =
     oneshot::Sender<Result<Response<HyperOutgoingBody>, wasmtime_wasi_http::p2::bindings::http::types::ErrorCode>>;
 
+/// Whether the request says whom it is for, which a program is told.
+fn has_host(request: &Request<Incoming>) -> bool {
+    request.uri().authority().is_some() || request.headers().get(HOST).is_some_and(|host| host.to_str().is_ok())
+}
+
 /// An answer of the host's own, which tells a client nothing about the program.
 fn failure(status: StatusCode) -> Response<HyperOutgoingBody> {
     let text = format!("{}\n", status.canonical_reason().unwrap_or("error"));
@@ -183,20 +225,4 @@ fn failure(status: StatusCode) -> Response<HyperOutgoingBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
-}
-
-/// Ends when the process is asked to end.
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -5,59 +5,95 @@ use kv_wasi::{Delivered, Watcher};
 use wasmtime::Store;
 use wasmtime_wasi::WasiCtx;
 
-use super::WatchRunArgs;
+use super::args::WatchRunArgs;
 use super::engine::Running;
 use super::policy::Granted;
 use super::program::{Program, wasi};
 use super::state::State;
+use super::stop::Stop;
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::note;
 use crate::session::Session;
 
-pub(crate) async fn watch_run(args: WatchRunArgs, session: &mut Session) -> Ended {
-    let granted = Granted::open(&args.which, session.url()).await?;
-    let ended = watch_on(&args, &granted).await;
-    granted.close().await?;
-    ended
+pub(super) async fn watch_run(args: WatchRunArgs, session: &mut Session) -> Ended {
+    let mut program = Program::load(Running::plain()?, &args.which)?;
+    let granted = program.grant(&args.which, session.url()).await?;
+    let ended = watch_on(&args, &program, &granted).await;
+    granted.end(ended).await
 }
 
-async fn watch_on(args: &WatchRunArgs, granted: &Granted) -> Ended {
-    let program = Program::load(Running::plain()?, &args.which, granted)?;
+async fn watch_on(args: &WatchRunArgs, program: &Program, granted: &Granted) -> Ended {
     let bucket = granted.access.bucket_to_watch(&args.bucket).await.map_err(|refused| {
         Failure::data(format!("the bucket {:?} can't be watched for this program: {refused}", args.bucket))
     })?;
     // Made before the first event, so that a program without the functions is refused at once.
-    let mut instance = start(&program, args).await?;
+    let mut instance = start(program, args).await?;
     let mut events = bucket.watch(&args.prefix).await?;
+    let mut stop = Stop::new()?;
     note(format!("watching {:?}", args.bucket));
     let mut calls = 0_u64;
-    let mut missed = 0_u64;
+    let mut losses = Losses::default();
     while args.count.is_none_or(|count| calls < count) {
         let event = tokio::select! {
             event = events.next() => event,
-            _ = tokio::signal::ctrl_c() => None,
+            () = stop.asked() => None,
         };
         let Some(event) = event else { break };
-        match &event {
-            Event::Lagged(events) => {
-                missed += events;
-                note(format!("too slow: {events} events were missed, {missed} in all"));
-            }
-            Event::Resync => note("the connection was lost for a while: events may have been missed"),
-            _ => {}
-        }
+        losses.count(&event);
         let (store, watcher) = &mut instance;
-        match watcher.deliver(store, &bucket, event).await {
-            Ok(Delivered::Called) => calls += 1,
-            Ok(Delivered::Nothing) => {}
-            Err(cause) => {
-                calls += 1;
-                note(format!("the program trapped: {}; this event is skipped", cause.root_cause()));
-                instance = start(&program, args).await?;
+        let delivered = {
+            let call = watcher.deliver(store, &bucket, event);
+            tokio::pin!(call);
+            tokio::select! {
+                delivered = &mut call => delivered,
+                () = stop.asked() => {
+                    note("stopping: waiting for the call that runs; ask again to end it");
+                    tokio::select! {
+                        delivered = &mut call => say(delivered),
+                        () = stop.asked() => {}
+                    }
+                    break;
+                }
             }
+        };
+        calls += u64::from(!matches!(delivered, Ok(Delivered::Nothing)));
+        if delivered.is_err() {
+            say(delivered);
+            instance = start(program, args).await?;
         }
     }
     Ok(Verdict::Yes)
+}
+
+/// Tells of a call that did not end well.
+fn say(delivered: wasmtime::Result<Delivered>) {
+    if let Err(cause) = delivered {
+        note(format!("the program trapped: {}; this event is skipped", cause.root_cause()));
+    }
+}
+
+/// How often events were missed, and how many if the store knows.
+#[derive(Default)]
+struct Losses {
+    missed: u64,
+    resyncs: u64,
+}
+
+impl Losses {
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Lagged(events) => {
+                self.missed += events;
+                note(format!("too slow: {events} events were missed, {} in all", self.missed));
+            }
+            Event::Resync => {
+                self.resyncs += 1;
+                let number = self.resyncs;
+                note(format!("the connection was lost for a while (loss {number}): events may have been missed"));
+            }
+            _ => {}
+        }
+    }
 }
 
 async fn start(program: &Program, args: &WatchRunArgs) -> Result<(Store<State>, Watcher), Failure> {

@@ -1,25 +1,37 @@
 //! Calls as they are typed: WAVE, with two more ways to write a list of bytes.
 //!
-//! `b"text"` and `@FILE` stand for `list<u8>`, wherever a value may stand. They are put into WAVE's own words before it is
-//! parsed, and errors are shown at the place where they were typed.
+//! `b"text"` and `@FILE` stand for `list<u8>`, wherever a value may stand. WAVE is given a short list in the place of each,
+//! and errors are shown at the place where they were typed.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 
+use bytes::Bytes;
+use wasm_wave::parser::ParserError;
+use wasm_wave::untyped::UntypedFuncCall;
+use wasmtime::component::{Type, Val};
+
+use super::stand_ins::StandIns;
 use crate::exit::Failure;
 use crate::input;
 
+/// The longest file that may stand for a list: the longest value that a store takes.
+const FILE_BYTES: usize = 64 << 20;
+
 /// A call, taken apart.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct Typed {
     /// What was typed.
-    typed: String,
+    text: String,
     /// What is called, such as `golem:examples/api.get`.
     pub(super) name: String,
     /// The call in WAVE, by a name that WAVE has for sure.
-    pub(super) wave: String,
+    wave: String,
     /// Where parts of the latter come from: each goes on from its own place to the same one in what was typed.
     parts: Vec<Part>,
+    /// What `b"text"` and `@FILE` stand for.
+    bytes: StandIns,
+    /// Where those were typed.
+    bytes_typed: Vec<Range<usize>>,
 }
 
 #[derive(Debug)]
@@ -33,13 +45,19 @@ struct Part {
 /// The name by which calls are parsed.
 const NAME: &str = "f";
 
-impl Call {
+impl Typed {
     pub(super) fn parse(typed: &str) -> Result<Self, Failure> {
         let typed = typed.trim();
         let open = typed.find('(').unwrap_or(typed.len());
         let (name, arguments) = typed.split_at(open);
-        let mut call =
-            Self { typed: typed.to_owned(), name: name.trim().to_owned(), wave: NAME.to_owned(), parts: Vec::new() };
+        let mut call = Self {
+            text: typed.to_owned(),
+            name: name.trim().to_owned(),
+            wave: NAME.to_owned(),
+            parts: Vec::new(),
+            bytes: StandIns::new(),
+            bytes_typed: Vec::new(),
+        };
         if call.name.is_empty() {
             return Err(call.wrong(0..0, "a call begins with the function's name"));
         }
@@ -61,9 +79,13 @@ impl Call {
                 '"' | '\'' => quoted(left, first),
                 'b' if is_value && left.starts_with("b\"") => {
                     let length = 1 + quoted(left.get(1..).unwrap_or_default(), '"');
+                    // Behind the second quote there is at least the call's parenthesis.
+                    if length == left.len() {
+                        return Err(self.wrong(place..place + length, "the text has no second quote"));
+                    }
                     let text = left.get(2..length.saturating_sub(1)).unwrap_or_default();
                     let bytes = unescape(text).map_err(|why| self.wrong(place..place + length, &why))?;
-                    self.list(&bytes, place..place + length);
+                    self.list(bytes.into(), place..place + length);
                     left = left.get(length..).unwrap_or_default();
                     before = '"';
                     continue;
@@ -72,7 +94,11 @@ impl Call {
                     let length = left.find([',', ')', ']', '}']).unwrap_or(left.len());
                     let path = left.get(..length).unwrap_or_default().trim_end();
                     let bytes = input::value(path, false)?;
-                    self.list(&bytes, place..place + path.len());
+                    if bytes.len() > FILE_BYTES {
+                        let why = format!("the file is longer than {FILE_BYTES} bytes, and no value may be");
+                        return Err(self.wrong(place..place + path.len(), &why));
+                    }
+                    self.list(bytes, place..place + path.len());
                     left = left.get(path.len()..).unwrap_or_default();
                     before = '@';
                     continue;
@@ -100,20 +126,30 @@ impl Call {
         }
     }
 
-    fn list(&mut self, bytes: &[u8], typed: Range<usize>) {
+    fn list(&mut self, bytes: Bytes, typed: Range<usize>) {
         let begun = self.wave.len();
-        self.wave.reserve(bytes.len() * 4);
-        self.wave.push('[');
-        for (n, byte) in bytes.iter().enumerate() {
-            // Writing to a string does not fail.
-            let _ = write!(self.wave, "{}{byte}", if n == 0 { "" } else { "," });
+        self.wave.push_str(&self.bytes.add(bytes));
+        self.parts.push(Part { wave: begun..self.wave.len(), typed: typed.clone(), is_copy: false });
+        self.bytes_typed.push(typed);
+    }
+
+    /// The arguments, for a function that takes these types.
+    pub(super) fn arguments(&self, types: &[Type]) -> Result<Vec<Val>, Failure> {
+        let wrong = |error: ParserError| {
+            let kind = error.kind();
+            let why = error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}"));
+            self.wrong_wave(&error.span(), &why)
+        };
+        let parsed = UntypedFuncCall::parse(&self.wave).map_err(wrong)?;
+        let mut arguments: Vec<Val> = parsed.to_wasm_params(types).map_err(wrong)?;
+        match self.bytes.put(&mut arguments).and_then(|left| self.bytes_typed.get(left)) {
+            Some(typed) => Err(self.wrong(typed.clone(), "it stands for a list<u8>, and another type is wanted")),
+            None => Ok(arguments),
         }
-        self.wave.push(']');
-        self.parts.push(Part { wave: begun..self.wave.len(), typed, is_copy: false });
     }
 
     /// The error for a place in the WAVE text.
-    pub(super) fn wrong_wave(&self, at: &Range<usize>, why: &str) -> Failure {
+    fn wrong_wave(&self, at: &Range<usize>, why: &str) -> Failure {
         let part = self.parts.iter().find(|part| part.wave.contains(&at.start) || part.wave.start == at.start);
         let typed = match part {
             Some(part) => {
@@ -122,16 +158,22 @@ impl Call {
                 start..start + at.len().clamp(1, part.typed.end.saturating_sub(start).max(1))
             }
             None if at.start < NAME.len() => 0..self.name.len(),
-            None => self.typed.len()..self.typed.len(),
+            None => self.text.len()..self.text.len(),
         };
         self.wrong(typed, why)
     }
 
     /// Points at the place in what was typed.
     fn wrong(&self, at: Range<usize>, why: &str) -> Failure {
-        let before = self.typed.get(..at.start).unwrap_or(&self.typed).chars().count();
-        let width = self.typed.get(at).map_or(1, |text| text.chars().count()).max(1);
-        Failure::usage(why).below(format!("  {}\n  {}{}", self.typed, " ".repeat(before), "^".repeat(width)))
+        let before = self.text.get(..at.start).unwrap_or(&self.text);
+        let begun = before.rfind('\n').map_or(0, |end| end + 1);
+        let line = self.text.get(begun..).unwrap_or_default().lines().next().unwrap_or_default();
+        let indent = before.get(begun..).unwrap_or_default().chars().count();
+        let most = line.chars().count().saturating_sub(indent).max(1);
+        let width = self.text.get(at).map_or(1, |text| text.chars().count()).clamp(1, most);
+        // Each character in one column.
+        let line = line.replace(char::is_control, " ");
+        Failure::usage(why).below(format!("  {line}\n  {}{}", " ".repeat(indent), "^".repeat(width)))
     }
 }
 
@@ -167,7 +209,9 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
             Some('\'') => b'\'',
             Some('x') => {
                 let digits: String = chars.by_ref().take(2).collect();
-                u8::from_str_radix(&digits, 16).map_err(|cause| format!("\\x takes two hexadecimal digits: {cause}"))?
+                let is_whole = digits.len() == 2 && digits.chars().all(|digit| digit.is_ascii_hexdigit());
+                let byte = u8::from_str_radix(&digits, 16).ok().filter(|_| is_whole);
+                byte.ok_or_else(|| "\\x takes two hexadecimal digits".to_owned())?
             }
             other => {
                 let shown = other.map_or_else(String::new, |c| c.to_string());
@@ -182,17 +226,27 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    fn wave(typed: &str) -> String {
-        Call::parse(typed).unwrap().wave
+    /// The bytes that were typed, and the call with `_` in their place.
+    fn split(typed: &str) -> (Vec<Vec<u8>>, String) {
+        let typed = Typed::parse(typed).unwrap();
+        let mut wave = typed.wave.clone();
+        for part in typed.parts.iter().rev().filter(|part| !part.is_copy) {
+            wave.replace_range(part.wave.clone(), "_");
+        }
+        (typed.bytes.all().map(<[u8]>::to_vec).collect(), wave)
     }
 
     #[test]
-    fn bytes_are_put_in_waves_words() {
-        assert_eq!(wave(r#"api.set("b", "k", b"a\x00\n")"#), r#"f("b", "k", [97,0,10])"#);
-        assert_eq!(wave(r#"x([b"", b"\"", "b\"x\"", '@'])"#), r#"f([[], [34], "b\"x\"", '@'])"#);
-        assert_eq!(wave(r#"x(some(b"é"))"#), "f(some([195,169]))");
-        // A label that ends with b, and an enum's case.
-        assert_eq!(wave(r#"x({b: 1, ab: "c"})"#), r#"f({b: 1, ab: "c"})"#);
+    fn bytes_are_taken_out() {
+        for (typed, bytes, wave) in [
+            (r#"api.set("b", "k", b"a\x00\n")"#, &[&b"a\0\n"[..]][..], r#"f("b", "k", _)"#),
+            (r#"x([b"", b"\"", "b\"x\"", '@'])"#, &[b"", b"\""], r#"f([_, _, "b\"x\"", '@'])"#),
+            (r#"x(some(b"é"))"#, &["é".as_bytes()], "f(some(_))"),
+            // A label that ends with b, and an enum's case.
+            (r#"x({b: 1, ab: "c"})"#, &[], r#"f({b: 1, ab: "c"})"#),
+        ] {
+            assert_eq!(split(typed), (bytes.iter().map(|bytes| bytes.to_vec()).collect(), wave.to_owned()));
+        }
     }
 
     #[test]
@@ -200,17 +254,24 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), [1, 2, 255]).unwrap();
         let path = file.path().display();
-        assert_eq!(wave(&format!("x(@{path}, [@{path}])")), "f([1,2,255], [[1,2,255]])");
-        assert!(Call::parse("x(@/no/such/file)").is_err());
+        let (bytes, wave) = split(&format!("x(@{path}, [@{path}])"));
+        assert_eq!((bytes, wave.as_str()), (vec![vec![1, 2, 255]; 2], "f(_, [_])"));
+        assert!(Typed::parse("x(@/no/such/file)").is_err());
+        file.as_file().set_len(FILE_BYTES as u64 + 1).unwrap();
+        assert!(
+            format!("{:?}", Typed::parse(&format!("x(@{path})")).unwrap_err()).contains("longer than 67108864 bytes")
+        );
     }
 
     #[test]
     fn a_place_is_shown_where_it_was_typed() {
-        let call = Call::parse(r#"api.set(b"abc", 7x)"#).unwrap();
-        let at = call.wave.find("7x").unwrap();
-        let text = format!("{:?}", call.wrong_wave(&(at..at + 2), "no"));
-        assert!(text.contains(&format!("{}^^", " ".repeat(16 + 2))), "{text}");
-        assert!(Call::parse("(1)").is_err() && Call::parse("x").is_err() && Call::parse("x(").is_err());
-        assert!(Call::parse(r#"x(b"\q")"#).is_err());
+        let typed = Typed::parse("api.set(b\"abc\",\n\t7x)").unwrap();
+        let at = typed.wave.find("7x").unwrap();
+        let text = format!("{:?}", typed.wrong_wave(&(at..at + 2), "no"));
+        assert!(text.contains(r#""   7x)\n   ^^""#), "{text}");
+        assert!(Typed::parse("(1)").is_err() && Typed::parse("x").is_err() && Typed::parse("x(").is_err());
+        for escape in [r"\q", r"\x+f", r"\xf", r"\"] {
+            assert!(Typed::parse(&format!("x(b\"{escape}\")")).is_err(), "{escape}");
+        }
     }
 }
