@@ -1,6 +1,7 @@
-use kv_core::{Bucket, Store};
+use kv_core::{Effect, Error, ErrorKind, Events, Store};
 
 use crate::fail::Fail;
+use crate::resources::OpenBucket;
 
 /// Which buckets a guest sees, where they are, and what it may do with them.
 ///
@@ -34,6 +35,20 @@ struct Rule {
 enum Names {
     One(String),
     Prefix(String),
+}
+
+/// A bucket that the host watches for a guest, with what the guest may do there.
+pub struct Watched(pub(crate) OpenBucket);
+
+impl Watched {
+    /// Watches the keys that begin with `prefix`; see [`Bucket::watch`](kv_core::Bucket::watch).
+    ///
+    /// # Errors
+    ///
+    /// What [`Bucket::watch`](kv_core::Bucket::watch) has.
+    pub async fn events(&self, prefix: &str) -> kv_core::Result<Events> {
+        self.0.bucket.watch(prefix).await
+    }
 }
 
 impl Rights {
@@ -84,30 +99,26 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// [`NoSuchBucket`](kv_core::ErrorKind::NoSuchBucket) and [`AccessDenied`](kv_core::ErrorKind::AccessDenied) as the guest
-    /// would be told; the right to read is needed.
-    pub async fn bucket_to_watch(&self, name: &str) -> kv_core::Result<Bucket> {
-        let refused = |kind, text: &'static str| kv_core::Error::new(kind, kv_core::Effect::None, text);
-        let opened = self.open(name).await.and_then(|(bucket, rights)| rights.check(Rights::READ).map(|()| bucket));
-        opened.map_err(|fail| match fail {
-            Fail::NoSuchStore => refused(kv_core::ErrorKind::NoSuchBucket, "it has no bucket of this name"),
-            Fail::Denied => refused(kv_core::ErrorKind::AccessDenied, "it may not read this bucket"),
-            other => kv_core::Error::new(
-                kv_core::ErrorKind::Other,
-                kv_core::Effect::None,
-                other.into_trace().unwrap_or_else(|cause| cause.to_string()),
-            ),
+    /// [`NoSuchBucket`](ErrorKind::NoSuchBucket) and [`AccessDenied`](ErrorKind::AccessDenied) as the guest would be told; the
+    /// right to read is needed.
+    pub async fn watched(&self, name: &str) -> kv_core::Result<Watched> {
+        let refused = |kind, text: String| Error::new(kind, Effect::None, text);
+        let opened = self.open(name).await.and_then(|open| open.rights.check(Rights::READ).map(|()| open));
+        opened.map(Watched).map_err(|fail| match fail {
+            Fail::NoSuchStore => refused(ErrorKind::NoSuchBucket, "it has no bucket of this name".to_owned()),
+            Fail::Denied => refused(ErrorKind::AccessDenied, "it may not read this bucket".to_owned()),
+            other => refused(ErrorKind::Other, other.into_trace().unwrap_or_else(|cause| cause.to_string())),
         })
     }
 
     /// Opens the bucket that the guest knows as `name`.
-    pub(crate) async fn open(&self, name: &str) -> Result<(Bucket, Rights), Fail> {
+    pub(crate) async fn open(&self, name: &str) -> Result<OpenBucket, Fail> {
         for rule in &self.rules {
             let Some(own) = rule.own_name(name) else { continue };
             if rule.rights == Rights::default() {
                 return Err(Fail::Denied);
             }
-            return Ok((rule.store.open_bucket(&own).await?, rule.rights));
+            return Ok(OpenBucket { bucket: rule.store.open_bucket(&own).await?, rights: rule.rights });
         }
         Err(Fail::NoSuchStore)
     }
@@ -135,7 +146,7 @@ mod tests {
     }
 
     async fn opened(access: &Access, name: &str) -> Result<String, Fail> {
-        access.open(name).await.map(|(bucket, _)| bucket.name().to_owned())
+        access.open(name).await.map(|open| open.bucket.name().to_owned())
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ pub mod golem_2023 {
         world: "kv:host/host",
         imports: {
             "wasi:keyvalue/types.[static]bucket.open-bucket": async | trappable,
+            "wasi:keyvalue/types.[method]outgoing-value.outgoing-value-write-body-sync": async | trappable,
             "wasi:keyvalue/readwrite": async | trappable,
             "wasi:keyvalue/batch": async | trappable,
             "wasi:keyvalue/atomic": async | trappable,
@@ -37,7 +38,6 @@ pub mod v0_1_0 {
         world: "kv:host/host",
         imports: {
             "wasi:keyvalue/types.[static]bucket.open-bucket": async | trappable,
-            "wasi:keyvalue/types.[drop]outgoing-value": async | trappable,
             "wasi:keyvalue/types.[method]outgoing-value.outgoing-value-write-body-sync": async | trappable,
             "wasi:keyvalue/eventual": async | trappable,
             "wasi:keyvalue/eventual-batch": async | trappable,

@@ -10,10 +10,13 @@ use crate::cursors::Cursors;
 use crate::fail::Fail;
 use crate::limits::Limits;
 use crate::memory::Memory;
-use crate::resources::{ErrorText, Held, OpenBucket, Outgoing};
+use crate::resources::{ErrorText, Held, Incoming, OpenBucket, Outgoing};
 
 /// Handles for errors that a guest gets beyond its limit, so that it can be told of that.
 const SPARE: usize = 1_000;
+
+/// Bytes of an error's text that are kept for a guest: so many are not counted. Ours are shorter, but for those with a long key.
+const ERROR_BYTES: usize = 1_024;
 
 /// What one instance of a guest has of `wasi:keyvalue`; part of the embedder's store data.
 pub struct KvCtx {
@@ -21,7 +24,6 @@ pub struct KvCtx {
     pub(crate) budget: Budget,
     pub(crate) memory: Memory,
     handles: usize,
-    pub(crate) cas_handles: usize,
     /// Calls to the cache under way.
     pub(crate) pending: Arc<AtomicUsize>,
 }
@@ -32,13 +34,15 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) cache_bucket: String,
     pub(crate) cursors: Mutex<Cursors>,
+    /// Versioned handles, of which a store has few.
+    pub(crate) cas_handles: Arc<AtomicUsize>,
 }
 
 impl KvCtx {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         let budget = Budget { held: Arc::default(), most: shared.limits.held_bytes };
         let memory = Memory::new(shared.limits.memory_bytes);
-        Self { shared: Arc::clone(shared), budget, memory, handles: 0, cas_handles: 0, pending: Arc::default() }
+        Self { shared: Arc::clone(shared), budget, memory, handles: 0, pending: Arc::default() }
     }
 }
 
@@ -72,7 +76,15 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn hold(&self, bytes: usize) -> Result<Held, Fail> {
-        Held::take(&self.held, bytes, self.most)
+        let most = self.most;
+        Held::take(&self.held, bytes, most)
+            .ok_or_else(|| Fail::Other(format!("the values that this program holds exceed the limit of {most} bytes")))
+    }
+
+    /// A value that was read, with its share.
+    pub(crate) fn incoming(&self, value: Bytes) -> Result<Incoming, Fail> {
+        let held = self.hold(value.len())?;
+        Ok(Incoming::new(value, held))
     }
 
     pub(crate) fn append(&self, value: &Outgoing, piece: Bytes) -> Result<(), Fail> {
@@ -127,17 +139,17 @@ impl KvCtxView<'_> {
                 "too many handles: this program keeps every error it got: {text}"
             )));
         }
-        let held = self.ctx.budget.hold(text.len()).map_err(Fail::into_trap)?;
-        self.push_any(ErrorText { text, _held: held }).map_err(Fail::into_trap)
+        let kept = text.get(..text.floor_char_boundary(ERROR_BYTES)).unwrap_or_default().to_owned();
+        self.push_any(ErrorText(kept)).map_err(Fail::into_trap)
     }
 
     pub(crate) fn trace(&mut self, error: &Resource<ErrorText>) -> wasmtime::Result<String> {
-        Ok(self.table.get(error)?.text.clone())
+        Ok(self.table.get(error)?.0.clone())
     }
 
     pub(crate) async fn open(&mut self, name: &str) -> Result<Resource<OpenBucket>, Fail> {
-        let (bucket, rights) = self.ctx.shared.access.open(name).await?;
-        self.push(OpenBucket { bucket, rights })
+        let open = self.ctx.shared.access.open(name).await?;
+        self.push(open)
     }
 
     /// The bucket behind a handle, if the guest may do there what it wants to.

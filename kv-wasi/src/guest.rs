@@ -9,7 +9,7 @@ use crate::context::{HasKv, KvCtx, KvCtxView, KvView, Shared};
 use crate::cursors::Cursors;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::missing::{Missing, missing, trapping};
+use crate::missing::{Missing, missing};
 use crate::rename::{self, Kind};
 use crate::shape::{Shape, split};
 use crate::signature::{Function, Interfaces};
@@ -76,7 +76,7 @@ impl Host {
             ))
         };
         let renamed =
-            rename::imports(bytes, |name| Some(name.strip_suffix(OLD_WASI)?.to_owned() + WASI)).map_err(damaged)?;
+            rename::names(bytes, |name| Some(name.strip_suffix(OLD_WASI)?.to_owned() + WASI)).map_err(damaged)?;
         let component = compile(engine, &renamed)?;
         let interfaces = Interfaces::of(&component, engine);
         let shape = Shape::of(&interfaces)?;
@@ -85,7 +85,7 @@ impl Host {
             let linked = shape?.linked_name(split(name)?.0);
             (linked != name).then_some(linked)
         };
-        let again = rename::imports(&renamed, own_name).map_err(damaged)?;
+        let again = rename::names(&renamed, own_name).map_err(damaged)?;
         let component = if *again == *renamed { component } else { compile(engine, &again)? };
         Ok(Guest { component, shape, interfaces: Arc::new(interfaces), shared: self.shared() })
     }
@@ -96,6 +96,7 @@ impl Host {
             limits: self.limits.clone(),
             cache_bucket: self.cache_bucket.clone(),
             cursors: Mutex::new(Cursors::new(self.limits.cursors)),
+            cas_handles: Arc::default(),
         })
     }
 }
@@ -150,8 +151,7 @@ impl Guest {
     ///
     /// [`Missing`](crate::ErrorKind::Missing), with all that the guest imports and nobody provides.
     pub fn link<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Linker<T>, Error> {
-        let linker = self.add_shape(linker)?;
-        let missing = self.missing_of(&linker)?;
+        let (missing, linker) = self.complete(linker)?;
         if missing.is_empty() { Ok(linker) } else { Err(Error::missing(&missing)) }
     }
 
@@ -161,8 +161,7 @@ impl Guest {
     ///
     /// What wasmtime says to an import that is no function.
     pub fn link_or_trap<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Linker<T>, Error> {
-        let linker = self.add_shape(linker)?;
-        trapping(&linker, &self.component).map_err(|cause| Error::of("linking it failed", cause))
+        self.complete(linker).map(|(_, linker)| linker)
     }
 
     /// All that the guest imports and nobody provides.
@@ -171,11 +170,13 @@ impl Guest {
     ///
     /// What wasmtime says to an import that is no interface.
     pub fn missing<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Vec<Missing>, Error> {
-        self.missing_of(&self.add_shape(linker)?)
+        self.complete(linker).map(|(missing, _)| missing)
     }
 
-    fn missing_of<T: 'static>(&self, linker: &Linker<T>) -> Result<Vec<Missing>, Error> {
-        missing(linker, &self.component).map_err(|cause| Error::of("linking it failed", cause))
+    /// The linker with the guest's shape, and traps for what is missing.
+    fn complete<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<(Vec<Missing>, Linker<T>), Error> {
+        let linker = self.add_shape(linker)?;
+        missing(&linker, &self.component).map_err(|cause| Error::of("linking it failed", cause))
     }
 
     fn add_shape<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Linker<T>, Error> {

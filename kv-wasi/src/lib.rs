@@ -22,7 +22,7 @@ mod ticker;
 mod values;
 mod watch;
 
-pub use access::{Access, Rights};
+pub use access::{Access, Rights, Watched};
 pub use context::{KvCtx, KvCtxView, KvView};
 pub use error::{Error, ErrorKind};
 pub use guest::{Guest, Host};

@@ -17,7 +17,7 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Calls to the cache that an instance has under way: 1,024.
     pub pending: usize,
-    /// Versioned handles (`cas`) that an instance holds at once: 128 of the 1,024 that a store has.
+    /// Versioned handles (`cas`) that a guest holds at once, all its instances together: 128 of the 1,024 that a store has.
     pub cas_handles: usize,
     /// Cursors that are kept for a guest, all its instances together: 1,024; the oldest go first.
     pub cursors: usize,

@@ -29,15 +29,18 @@ impl fmt::Display for Missing {
 /// Everything that a component imports and the linker does not have, or has otherwise.
 ///
 /// wasmtime tells the first such import only. So that one is put in its place by a stub, in a linker of our own, until it is
-/// content.
-pub(crate) fn missing<T: 'static>(linker: &Linker<T>, component: &Component) -> Result<Vec<Missing>, wasmtime::Error> {
+/// content. The second one of the result is that linker: each stub traps when it is called.
+pub(crate) fn missing<T: 'static>(
+    linker: &Linker<T>,
+    component: &Component,
+) -> Result<(Vec<Missing>, Linker<T>), wasmtime::Error> {
     let engine = linker.engine().clone();
     let mut linker = linker.clone();
     linker.allow_shadowing(true);
     let mut found: Vec<Missing> = Vec::new();
     let mut stubbed: Vec<String> = Vec::new();
     loop {
-        let Err(error) = linker.instantiate_pre(component) else { return Ok(found) };
+        let Err(error) = linker.instantiate_pre(component) else { return Ok((found, linker)) };
         let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
         let Some(import) = chain.iter().find_map(|text| quoted(text)).filter(|import| !stubbed.contains(import)) else {
             return Err(error);
@@ -125,16 +128,3 @@ fn stub<T: 'static>(
 
 /// The type of a stub's resources.
 struct Stub;
-
-/// The linker with traps for all that is missing.
-pub(crate) fn trapping<T: 'static>(linker: &Linker<T>, component: &Component) -> Result<Linker<T>, wasmtime::Error> {
-    let engine = linker.engine().clone();
-    let mut trapping = linker.clone();
-    trapping.allow_shadowing(true);
-    for missing in missing(linker, component)? {
-        if let Some(item) = component.component_type().get_import(&engine, &missing.import) {
-            stub(&mut trapping, &missing.import, &item.ty, &engine)?;
-        }
-    }
-    Ok(trapping)
-}

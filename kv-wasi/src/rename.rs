@@ -1,4 +1,4 @@
-//! Gives a component's imports other names, in its binary.
+//! Gives a component's imports and exports other names, in its binary.
 //!
 //! A linker finds a pre-release by its exact name only, and one interface under two names would be two sets of resource types.
 //! So the component is changed, not the linker: what it imports as `wasi:io/streams@0.2.0-rc-2023-11-10` it imports as
@@ -6,8 +6,11 @@
 
 use std::borrow::Cow;
 
-use wasm_encoder::{ComponentImportSection, ComponentSection as _, ComponentTypeRef, Encode as _};
-use wasmparser::{BinaryReader, ComponentImportSectionReader};
+use wasm_encoder::{
+    ComponentExportKind, ComponentExportSection, ComponentExternName, ComponentImportSection, ComponentSection as _,
+    ComponentSectionId, ComponentTypeRef, Encode as _,
+};
+use wasmparser::{BinaryReader, ComponentExportSectionReader, ComponentExternalKind, ComponentImportSectionReader};
 
 /// The first bytes of every component: the magic number, the version, and the layer.
 const HEADER: usize = 8;
@@ -28,40 +31,56 @@ pub(crate) fn kind(bytes: &[u8]) -> Kind {
     }
 }
 
-/// The component with its own imports renamed; as it is where `rename` changes none. Components inside it keep theirs.
-pub(crate) fn imports<'a>(
-    bytes: &'a [u8],
-    rename: impl Fn(&str) -> Option<String>,
-) -> wasmparser::Result<Cow<'a, [u8]>> {
+/// The component with its own imports and exports renamed; as it is where `rename` changes none. Components inside it keep
+/// theirs.
+pub(crate) fn names<'a>(bytes: &'a [u8], rename: impl Fn(&str) -> Option<String>) -> wasmparser::Result<Cow<'a, [u8]>> {
     let header = bytes.get(..HEADER).unwrap_or(bytes);
     let mut renamed = header.to_vec();
     let mut changed = false;
+    let mut name = |parsed: wasmparser::ComponentExternName<'a>| {
+        let new = rename(parsed.name);
+        changed |= new.is_some();
+        ComponentExternName {
+            name: new.map_or(Cow::Borrowed(parsed.name), Cow::Owned),
+            implements: parsed.implements.map(Cow::Borrowed),
+            version_suffix: parsed.version_suffix.map(Cow::Borrowed),
+            external_id: parsed.external_id.map(Cow::Borrowed),
+        }
+    };
     let mut reader = BinaryReader::new(bytes.get(HEADER..).unwrap_or_default(), HEADER);
     while !reader.eof() {
         let begun = reader.original_position();
         let id = reader.read_u8()?;
         let content = reader.read_reader()?;
         let end = reader.original_position();
-        if id != wasm_encoder::ComponentSectionId::Import as u8 {
+        if id == ComponentSectionId::Import as u8 {
+            let mut section = ComponentImportSection::new();
+            for import in ComponentImportSectionReader::new(content)? {
+                let import = import?;
+                let Some(ty) = encoded(import.ty) else { return Ok(Cow::Borrowed(bytes)) };
+                section.import(name(import.name), ty);
+            }
+            renamed.push(section.id());
+            section.encode(&mut renamed);
+        } else if id == ComponentSectionId::Export as u8 {
+            let mut section = ComponentExportSection::new();
+            for export in ComponentExportSectionReader::new(content)? {
+                let export = export?;
+                let Some(kind) = kind_of(export.kind) else { return Ok(Cow::Borrowed(bytes)) };
+                let ty = match export.ty {
+                    None => None,
+                    Some(ty) => match encoded(ty) {
+                        Some(ty) => Some(ty),
+                        None => return Ok(Cow::Borrowed(bytes)),
+                    },
+                };
+                section.export(name(export.name), kind, export.index, ty);
+            }
+            renamed.push(section.id());
+            section.encode(&mut renamed);
+        } else {
             renamed.extend_from_slice(bytes.get(begun..end).unwrap_or_default());
-            continue;
         }
-        let mut section = ComponentImportSection::new();
-        for import in ComponentImportSectionReader::new(content)? {
-            let import = import?;
-            let Some(ty) = encoded(import.ty) else { return Ok(Cow::Borrowed(bytes)) };
-            let name = rename(import.name.name);
-            changed |= name.is_some();
-            let name = wasm_encoder::ComponentExternName {
-                name: name.map_or(Cow::Borrowed(import.name.name), Cow::Owned),
-                implements: import.name.implements.map(Cow::Borrowed),
-                version_suffix: import.name.version_suffix.map(Cow::Borrowed),
-                external_id: import.name.external_id.map(Cow::Borrowed),
-            };
-            section.import(name, ty);
-        }
-        renamed.push(section.id());
-        section.encode(&mut renamed);
     }
     Ok(if changed { Cow::Owned(renamed) } else { Cow::Borrowed(bytes) })
 }
@@ -77,5 +96,17 @@ fn encoded(ty: wasmparser::ComponentTypeRef) -> Option<ComponentTypeRef> {
         Parsed::Type(TypeBounds::SubResource) => ComponentTypeRef::Type(wasm_encoder::TypeBounds::SubResource),
         Parsed::Instance(index) => ComponentTypeRef::Instance(index),
         Parsed::Component(index) => ComponentTypeRef::Component(index),
+    })
+}
+
+/// Likewise.
+fn kind_of(kind: ComponentExternalKind) -> Option<ComponentExportKind> {
+    Some(match kind {
+        ComponentExternalKind::Module => ComponentExportKind::Module,
+        ComponentExternalKind::Func => ComponentExportKind::Func,
+        ComponentExternalKind::Value => return None,
+        ComponentExternalKind::Type => ComponentExportKind::Type,
+        ComponentExternalKind::Instance => ComponentExportKind::Instance,
+        ComponentExternalKind::Component => ComponentExportKind::Component,
     })
 }

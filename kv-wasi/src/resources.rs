@@ -15,22 +15,23 @@ use crate::fail::Fail;
 use crate::pending::Pending;
 
 /// An open bucket, with what the guest may do there.
+#[derive(Clone)]
 pub struct OpenBucket {
     pub(crate) bucket: Bucket,
     pub(crate) rights: Rights,
 }
 
 /// The error of the shapes whose errors are resources.
-pub struct ErrorText {
-    pub(crate) text: String,
-    pub(crate) _held: Held,
-}
+pub struct ErrorText(pub(crate) String);
 
-/// A versioned handle; its value was counted when it was read.
+/// A versioned handle.
 pub struct CasHandle {
     pub(crate) cas: Cas,
     pub(crate) rights: Rights,
+    /// For its value.
     pub(crate) _held: Held,
+    /// Of those that the guest may have.
+    pub(crate) _place: Held,
 }
 
 /// A value that was read, until it is consumed.
@@ -46,13 +47,15 @@ pub struct Outgoing(Arc<Mutex<Body>>);
 
 #[derive(Default)]
 struct Body {
-    pieces: Vec<Bytes>,
-    bytes: usize,
+    /// In one piece, however many were written: many small ones would take more room than is counted.
+    bytes: Bytes,
+    held: Option<Held>,
     /// A stream of the body's is not closed yet.
     is_open: bool,
-    held: Vec<Held>,
     /// The vacancy that the value fills.
     vacancy: Option<Filling>,
+    /// It was for a vacancy, which has it by now.
+    is_filled: bool,
 }
 
 /// A vacancy that waits for its value.
@@ -62,36 +65,44 @@ pub(crate) struct Filling {
 }
 
 /// The result of `cache.get`, when it comes.
-pub struct FutureGet(pub(crate) Pending<Option<Bytes>>);
+pub struct FutureGet(pub(crate) Pending<Option<Incoming>>);
 /// The result of `cache.exists`, when it comes.
 pub struct FutureExists(pub(crate) Pending<bool>);
 /// The result of `cache.set` and `cache.delete`, when it comes.
 pub struct FutureDone(pub(crate) Pending<()>);
 /// The result of `cache.get-or-set`, when it comes.
-pub struct FutureGetOrSet(pub(crate) Pending<kv_core::GetOrSet>);
+pub struct FutureGetOrSet(pub(crate) Pending<Entry>);
+/// What `cache.get-or-set` finds.
+pub(crate) enum Entry {
+    Occupied(Incoming),
+    Vacant(Vacancy),
+}
 /// The right to fill an absent entry.
 pub struct Vacant(pub(crate) Option<Vacancy>);
 
-/// Bytes that the host keeps for an instance, until dropped.
+/// A share of what a guest may have of something, until dropped.
 pub struct Held {
     of: Arc<AtomicUsize>,
-    bytes: usize,
+    amount: usize,
 }
 
 impl Held {
-    /// Counts `bytes` more, if no more than `most` are held then.
-    pub(crate) fn take(of: &Arc<AtomicUsize>, bytes: usize, most: usize) -> Result<Self, Fail> {
-        let add = |held: usize| held.checked_add(bytes).filter(|held| *held <= most);
-        match of.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
-            Ok(_) => Ok(Self { of: Arc::clone(of), bytes }),
-            Err(_) => Err(Fail::Other(format!("the values that this program holds exceed the limit of {most} bytes"))),
-        }
+    /// Takes `amount` more, if no more than `most` are taken then.
+    pub(crate) fn take(of: &Arc<AtomicUsize>, amount: usize, most: usize) -> Option<Self> {
+        let add = |taken: usize| taken.checked_add(amount).filter(|taken| *taken <= most);
+        of.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
+        Some(Self { of: Arc::clone(of), amount })
+    }
+
+    /// Takes another share of the same over.
+    fn merge(&mut self, mut other: Self) {
+        self.amount += std::mem::take(&mut other.amount);
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of.fetch_sub(self.amount, Ordering::Relaxed);
     }
 }
 
@@ -121,14 +132,25 @@ impl Outgoing {
     /// Adds bytes at the end.
     pub(crate) fn append(&self, piece: Bytes, held: Held) {
         let mut body = self.body();
-        body.bytes += piece.len();
-        body.pieces.push(piece);
-        body.held.push(held);
+        if body.bytes.is_empty() {
+            body.bytes = piece;
+        } else {
+            // Copied only where somebody is still reading what was there: a write that has not ended.
+            let grown = std::mem::take(&mut body.bytes).try_into_mut();
+            let mut grown = grown.unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            grown.extend_from_slice(&piece);
+            body.bytes = grown.freeze();
+        }
+        match &mut body.held {
+            Some(all) => all.merge(held),
+            none => *none = Some(held),
+        }
     }
 
     /// Begins to write by a stream; there is one at a time.
     pub(crate) fn open(&self) -> Result<(), Fail> {
         let mut body = self.body();
+        body.check_unfilled()?;
         if body.is_open {
             return Err(Fail::other("a body of this value is being written already; close it first"));
         }
@@ -142,26 +164,44 @@ impl Outgoing {
 
     /// Refuses while a stream writes to it.
     pub(crate) fn check_closed(&self) -> Result<(), Fail> {
-        if self.body().is_open {
+        self.body().check_closed()
+    }
+
+    /// Refuses where a whole body can't be written.
+    pub(crate) fn check_writable(&self) -> Result<(), Fail> {
+        let body = self.body();
+        body.check_unfilled()?;
+        body.check_closed()
+    }
+
+    /// The whole value; it can be written again.
+    pub(crate) fn value(&self) -> Result<Bytes, Fail> {
+        let body = self.body();
+        body.check_closed()?;
+        Ok(body.bytes.clone())
+    }
+
+    /// The vacancy to fill with the value, for good: nothing can be added from then on.
+    pub(crate) fn take_vacancy(&self) -> Option<Filling> {
+        let mut body = self.body();
+        let vacancy = body.vacancy.take();
+        body.is_filled |= vacancy.is_some();
+        vacancy
+    }
+}
+
+impl Body {
+    fn check_closed(&self) -> Result<(), Fail> {
+        if self.is_open {
             return Err(Fail::other("the body of this value is still being written; close its stream first"));
         }
         Ok(())
     }
 
-    /// The whole value; it can be written again.
-    pub(crate) fn value(&self) -> Result<Bytes, Fail> {
-        self.check_closed()?;
-        let mut body = self.body();
-        if body.pieces.len() > 1 {
-            let mut whole = BytesMut::with_capacity(body.bytes);
-            body.pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-            body.pieces = vec![whole.freeze()];
+    fn check_unfilled(&self) -> Result<(), Fail> {
+        if self.is_filled {
+            return Err(Fail::other("this value has filled its vacancy already; nothing can be added to it"));
         }
-        Ok(body.pieces.first().cloned().unwrap_or_default())
-    }
-
-    /// The vacancy to fill with the value.
-    pub(crate) fn take_vacancy(&self) -> Option<Filling> {
-        self.body().vacancy.take()
+        Ok(())
     }
 }

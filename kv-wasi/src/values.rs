@@ -13,8 +13,8 @@ use crate::streams::{Reader, Writer};
 impl KvCtxView<'_> {
     /// Gives the guest a handle on a value.
     pub(crate) fn push_value(&mut self, value: Bytes) -> Result<Resource<Incoming>, Fail> {
-        let held = self.ctx.budget.hold(value.len())?;
-        self.push(Incoming::new(value, held))
+        let value = self.ctx.budget.incoming(value)?;
+        self.push(value)
     }
 
     /// Gives handles on all values, or on none.
@@ -44,10 +44,22 @@ impl KvCtxView<'_> {
         Ok(self.table.push(stream)?)
     }
 
-    pub(crate) fn write_sync(&self, value: &Resource<Outgoing>, bytes: Vec<u8>) -> Result<(), Fail> {
-        let value = self.table.get(value)?;
-        value.check_closed()?;
-        self.ctx.budget.append(value, bytes.into())
+    pub(crate) async fn write_sync(&mut self, value: &Resource<Outgoing>, bytes: Vec<u8>) -> Result<(), Fail> {
+        let value = self.table.get(value)?.clone();
+        value.check_writable()?;
+        self.ctx.budget.append(&value, bytes.into())?;
+        // The only call that can tell how filling a vacancy went.
+        self.ctx.budget.fill(&value).await
+    }
+
+    /// A vacancy whose value was never written goes to the next who waits for it; one whose stream is still open, when that
+    /// closes.
+    pub(crate) fn drop_outgoing(&mut self, value: Resource<Outgoing>) -> wasmtime::Result<()> {
+        let value = self.free(value)?;
+        if value.check_closed().is_ok() {
+            drop(value.take_vacancy());
+        }
+        Ok(())
     }
 
     pub(crate) fn write_async(&mut self, value: &Resource<Outgoing>) -> Result<Resource<DynOutputStream>, Fail> {

@@ -1,8 +1,8 @@
-use kv_core::{Bucket, Event};
+use kv_core::Event;
 use wasmtime::Store;
 use wasmtime::component::{Instance, Resource, TypedFunc};
 
-use crate::access::Rights;
+use crate::access::Watched;
 use crate::context::KvView;
 use crate::error::Error;
 use crate::fail::Fail;
@@ -77,12 +77,12 @@ impl Watcher {
     pub async fn deliver<T: KvView + 'static>(
         &self,
         store: &mut Store<T>,
-        bucket: &Bucket,
+        watched: &Watched,
         event: Event,
     ) -> wasmtime::Result<Delivered> {
         match event {
             Event::Set { key, value } => {
-                let bucket = own(store, bucket)?;
+                let bucket = own(store, watched)?;
                 match &self.on_set {
                     OnSet::Bytes(call) => call.call_async(&mut *store, (bucket, key, value.to_vec())).await?,
                     OnSet::Value(call) => {
@@ -95,7 +95,7 @@ impl Watcher {
                 }
             }
             Event::Deleted { key } | Event::Expired { key } => {
-                let bucket = own(store, bucket)?;
+                let bucket = own(store, watched)?;
                 self.on_delete.call_async(&mut *store, (bucket, key)).await?;
             }
             Event::Dropped | Event::Lagged(_) | Event::Resync => return Ok(Delivered::Nothing),
@@ -104,8 +104,7 @@ impl Watcher {
     }
 }
 
-/// A handle on the bucket, which becomes the guest's.
-fn own<T: KvView>(store: &mut Store<T>, bucket: &Bucket) -> wasmtime::Result<Resource<OpenBucket>> {
-    let open = OpenBucket { bucket: bucket.clone(), rights: Rights::ALL };
-    store.data_mut().kv().push(open).map_err(Fail::into_trap)
+/// A handle on the bucket, which becomes the guest's, with the guest's rights.
+fn own<T: KvView>(store: &mut Store<T>, watched: &Watched) -> wasmtime::Result<Resource<OpenBucket>> {
+    store.data_mut().kv().push(watched.0.clone()).map_err(Fail::into_trap)
 }

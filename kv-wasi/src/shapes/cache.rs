@@ -1,10 +1,8 @@
 //! The `cache` of `0.1.0`: calls that a guest starts, and whose results it waits for or asks for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use kv_core::{Bucket, GetOrSet};
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -16,20 +14,11 @@ use crate::context::KvCtxView;
 use crate::fail::Fail;
 use crate::pending::Pending;
 use crate::resources::{
-    ErrorText, Filling, FutureDone, FutureExists, FutureGet, FutureGetOrSet, Incoming, Outgoing, Vacant,
+    Entry, ErrorText, Filling, FutureDone, FutureExists, FutureGet, FutureGetOrSet, Held, Incoming, Outgoing, Vacant,
 };
 
 /// What a guest that asks is told: nothing yet, or how the call ended.
 type Asked<T> = Result<Option<Result<T, Resource<ErrorText>>>>;
-
-/// A call under way; gives its place back when dropped.
-struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// A time to live, which is at least 1 ms.
 fn ttl(millis: Option<u32>) -> Result<Option<Duration>, Fail> {
@@ -46,27 +35,30 @@ impl KvCtxView<'_> {
         T: Send + 'static,
         F: Future<Output = Result<T, Fail>> + Send,
     {
-        let pending = &self.ctx.pending;
         let most = self.ctx.shared.limits.pending;
-        let enter = |count: usize| (count < most).then_some(count + 1);
-        if pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter).is_err() {
+        let Some(place) = Held::take(&self.ctx.pending, 1, most) else {
             return Pending::refused(Fail::Other(format!(
                 "{most} calls to the cache are under way, which is the limit"
             )));
-        }
-        let (place, shared) = (Place(Arc::clone(pending)), Arc::clone(&self.ctx.shared));
+        };
+        let shared = Arc::clone(&self.ctx.shared);
         Pending::start(async move {
             let _place = place;
-            let (bucket, rights) = shared.access.open(&shared.cache_bucket).await?;
-            rights.check(wanted)?;
-            call(bucket).await
+            let open = shared.access.open(&shared.cache_bucket).await?;
+            open.rights.check(wanted)?;
+            call(open.bucket).await
         })
     }
 }
 
 impl cache::Host for KvCtxView<'_> {
     fn get(&mut self, key: String) -> Result<Resource<FutureGet>> {
-        let call = self.start(Rights::READ, async move |bucket| Ok(bucket.get(&key).await?.map(Bytes::from)));
+        // Counted from when it is there, taken or not.
+        let budget = self.ctx.budget.clone();
+        let call = self.start(Rights::READ, async move |bucket| {
+            let found = bucket.get(&key).await?;
+            found.map(|value| budget.incoming(value.into())).transpose()
+        });
         self.push(FutureGet(call)).map_err(Fail::into_trap)
     }
 
@@ -97,7 +89,13 @@ impl cache::Host for KvCtxView<'_> {
     }
 
     fn get_or_set(&mut self, key: String) -> Result<Resource<FutureGetOrSet>> {
-        let call = self.start(Rights::READ_WRITE, async move |bucket| Ok(bucket.get_or_set(&key).await?));
+        let budget = self.ctx.budget.clone();
+        let call = self.start(Rights::READ_WRITE, async move |bucket| {
+            Ok(match bucket.get_or_set(&key).await? {
+                GetOrSet::Occupied(value) => Entry::Occupied(budget.incoming(value.into())?),
+                GetOrSet::Vacant(vacancy) => Entry::Vacant(vacancy),
+            })
+        });
         self.push(FutureGetOrSet(call)).map_err(Fail::into_trap)
     }
 
@@ -110,7 +108,7 @@ impl cache::Host for KvCtxView<'_> {
 impl cache::HostFutureGetResult for KvCtxView<'_> {
     fn future_get_result_get(&mut self, future: Resource<FutureGet>) -> Asked<Option<Resource<Incoming>>> {
         let Some(done) = self.table.get_mut(&future)?.0.take() else { return Ok(None) };
-        let value = done.and_then(|found| found.map(|value| self.push_value(value)).transpose());
+        let value = done.and_then(|found| found.map(|value| self.push(value)).transpose());
         self.told(value).map(Some)
     }
 
@@ -157,8 +155,8 @@ impl cache::HostFutureGetOrSetResult for KvCtxView<'_> {
     fn future_get_or_set_result_get(&mut self, future: Resource<FutureGetOrSet>) -> Asked<cache::GetOrSetEntry> {
         let Some(done) = self.table.get_mut(&future)?.0.take() else { return Ok(None) };
         let entry = done.and_then(|entry| match entry {
-            GetOrSet::Occupied(value) => self.push_value(value.into()).map(cache::GetOrSetEntry::Occupied),
-            GetOrSet::Vacant(vacancy) => self.push(Vacant(Some(vacancy))).map(cache::GetOrSetEntry::Vacant),
+            Entry::Occupied(value) => self.push(value).map(cache::GetOrSetEntry::Occupied),
+            Entry::Vacant(vacancy) => self.push(Vacant(Some(vacancy))).map(cache::GetOrSetEntry::Vacant),
         });
         self.told(entry).map(Some)
     }

@@ -1,154 +1,39 @@
-//! `wasi:keyvalue` without a version: values are resources, and a missing key is an error.
+//! `wasi:keyvalue` without a version: a missing key is an error.
 
-use wasmtime::Result;
-use wasmtime::component::Resource;
-use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
-
-use crate::bindings::golem_2023::wasi::keyvalue::{atomic, batch, readwrite, types, wasi_cloud_error};
-use crate::context::KvCtxView;
+use super::value::value_shape;
 use crate::fail::Fail;
-use crate::operations::NumberSwap;
-use crate::resources::{ErrorText, Incoming, OpenBucket, Outgoing};
 
-type Told<T> = Result<Result<T, Resource<ErrorText>>>;
-
-/// The trace by which guests of this shape know that there is no such key.
-const NOT_FOUND: &str = "Key not found";
-
+/// The error by whose trace guests of this shape know that there is no such key.
 fn not_found() -> Fail {
-    Fail::other(NOT_FOUND)
+    Fail::other("Key not found")
 }
 
-impl wasi_cloud_error::Host for KvCtxView<'_> {}
-
-impl wasi_cloud_error::HostError for KvCtxView<'_> {
-    fn trace(&mut self, error: Resource<ErrorText>) -> Result<String> {
-        KvCtxView::trace(self, &error)
+value_shape! {
+    bindings: golem_2023, errors: wasi_cloud_error, single: readwrite, many: batch,
+    missing: Err(not_found()),
+    size: {
+        fn size(&mut self, value: Resource<Incoming>) -> Result<u64> {
+            Ok(self.table.get(&value)?.size)
+        }
     }
-
-    fn drop(&mut self, error: Resource<ErrorText>) -> Result<()> {
-        self.free(error).map(drop)
+    get: {
+        async fn get(&mut self, bucket: Resource<OpenBucket>, key: String) -> Told<Resource<Incoming>> {
+            let found = KvCtxView::get(self, &bucket, &key).await;
+            let value = found.and_then(|found| found.ok_or_else(not_found)).and_then(|value| self.push_value(value));
+            self.told(value)
+        }
     }
-}
+    get_many: {
+        async fn get_many(&mut self, bucket: Resource<OpenBucket>, keys: Vec<String>) -> Told<Vec<Resource<Incoming>>> {
+            let found = KvCtxView::get_many(self, &bucket, &keys).await;
+            // All or nothing: no handle is given while one of the keys is missing.
+            let found = found.and_then(|found| if found.contains(&None) { Err(not_found()) } else { Ok(found) });
+            let values = found.and_then(|found| self.push_values(found));
+            self.told(values.map(|values| values.into_iter().flatten().collect()))
+        }
 
-impl types::Host for KvCtxView<'_> {}
-
-impl types::HostBucket for KvCtxView<'_> {
-    async fn open_bucket(&mut self, name: String) -> Told<Resource<OpenBucket>> {
-        let opened = self.open(&name).await;
-        self.told(opened)
-    }
-
-    fn drop(&mut self, bucket: Resource<OpenBucket>) -> Result<()> {
-        self.free(bucket).map(drop)
-    }
-}
-
-impl types::HostOutgoingValue for KvCtxView<'_> {
-    fn new_outgoing_value(&mut self) -> Result<Resource<Outgoing>> {
-        self.push(Outgoing::default()).map_err(Fail::into_trap)
-    }
-
-    fn outgoing_value_write_body_async(&mut self, value: Resource<Outgoing>) -> Told<Resource<DynOutputStream>> {
-        let stream = self.write_async(&value);
-        self.told(stream)
-    }
-
-    fn outgoing_value_write_body_sync(&mut self, value: Resource<Outgoing>, body: Vec<u8>) -> Told<()> {
-        let written = self.write_sync(&value, body);
-        self.told(written)
-    }
-
-    fn drop(&mut self, value: Resource<Outgoing>) -> Result<()> {
-        self.free(value).map(drop)
-    }
-}
-
-impl types::HostIncomingValue for KvCtxView<'_> {
-    fn incoming_value_consume_sync(&mut self, value: Resource<Incoming>) -> Told<Vec<u8>> {
-        let consumed = self.consume_sync(&value);
-        self.told(consumed)
-    }
-
-    fn incoming_value_consume_async(&mut self, value: Resource<Incoming>) -> Told<Resource<DynInputStream>> {
-        let stream = self.consume_async(&value);
-        self.told(stream)
-    }
-
-    fn size(&mut self, value: Resource<Incoming>) -> Result<u64> {
-        Ok(self.table.get(&value)?.size)
-    }
-
-    fn drop(&mut self, value: Resource<Incoming>) -> Result<()> {
-        self.free(value).map(drop)
-    }
-}
-
-impl readwrite::Host for KvCtxView<'_> {
-    async fn get(&mut self, bucket: Resource<OpenBucket>, key: String) -> Told<Resource<Incoming>> {
-        let found = KvCtxView::get(self, &bucket, &key).await;
-        let value = found.and_then(|found| found.ok_or_else(not_found)).and_then(|value| self.push_value(value));
-        self.told(value)
-    }
-
-    async fn set(&mut self, bucket: Resource<OpenBucket>, key: String, value: Resource<Outgoing>) -> Told<()> {
-        let done = match self.outgoing(&value) {
-            Ok(value) => KvCtxView::set(self, &bucket, &key, value).await,
-            Err(fail) => Err(fail),
-        };
-        self.told(done)
-    }
-
-    async fn delete(&mut self, bucket: Resource<OpenBucket>, key: String) -> Told<()> {
-        let done = KvCtxView::delete(self, &bucket, &key).await;
-        self.told(done)
-    }
-
-    async fn exists(&mut self, bucket: Resource<OpenBucket>, key: String) -> Told<bool> {
-        let done = KvCtxView::exists(self, &bucket, &key).await;
-        self.told(done)
-    }
-}
-
-impl batch::Host for KvCtxView<'_> {
-    async fn get_many(&mut self, bucket: Resource<OpenBucket>, keys: Vec<String>) -> Told<Vec<Resource<Incoming>>> {
-        let found = KvCtxView::get_many(self, &bucket, &keys).await;
-        // All or nothing: no handle is given while one of the keys is missing.
-        let found = found.and_then(|found| if found.contains(&None) { Err(not_found()) } else { Ok(found) });
-        let values = found.and_then(|found| self.push_values(found));
-        self.told(values.map(|values| values.into_iter().flatten().collect()))
-    }
-
-    async fn get_keys(&mut self, bucket: Resource<OpenBucket>) -> Result<Vec<String>> {
-        self.all_keys(&bucket).await.map_err(Fail::into_trap)
-    }
-
-    async fn set_many(&mut self, bucket: Resource<OpenBucket>, entries: Vec<(String, Resource<Outgoing>)>) -> Told<()> {
-        let done = match self.outgoing_many(entries) {
-            Ok(entries) => KvCtxView::set_many(self, &bucket, entries).await,
-            Err(fail) => Err(fail),
-        };
-        self.told(done)
-    }
-
-    async fn delete_many(&mut self, bucket: Resource<OpenBucket>, keys: Vec<String>) -> Told<()> {
-        let done = KvCtxView::delete_many(self, &bucket, &keys).await;
-        self.told(done)
-    }
-}
-
-impl atomic::Host for KvCtxView<'_> {
-    async fn increment(&mut self, bucket: Resource<OpenBucket>, key: String, delta: u64) -> Told<u64> {
-        let done = self.increment_unsigned(&bucket, &key, delta).await;
-        self.told(done)
-    }
-
-    async fn compare_and_swap(&mut self, bucket: Resource<OpenBucket>, key: String, old: u64, new: u64) -> Told<bool> {
-        let done = self.swap_numbers(&bucket, &key, old, new).await.and_then(|swap| match swap {
-            NumberSwap::Swapped => Ok(true),
-            NumberSwap::Other => Ok(false),
-            NumberSwap::Missing => Err(not_found()),
-        });
-        self.told(done)
+        async fn get_keys(&mut self, bucket: Resource<OpenBucket>) -> Result<Vec<String>> {
+            self.all_keys(&bucket).await.map_err(Fail::into_trap)
+        }
     }
 }

@@ -4,4 +4,6 @@ mod cache;
 mod draft;
 mod draft2;
 mod golem_2023;
+mod store;
 mod v0_1_0;
+mod value;

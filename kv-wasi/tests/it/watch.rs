@@ -1,5 +1,5 @@
 use kv_core::Event;
-use kv_wasi::Delivered;
+use kv_wasi::{Access, Delivered};
 
 use crate::on;
 
@@ -7,7 +7,8 @@ use crate::on;
 async fn guests_hear_of_changes_and_an_expired_entry_is_deleted() {
     for name in ["watcher-draft2", "watcher-0.1.0"] {
         let store = kv_memory::open_named("").unwrap();
-        let (watched, seen) = (store.open_bucket("watched").await.unwrap(), store.open_bucket("seen").await.unwrap());
+        let watched = Access::all_of(&store).watched("watched").await.unwrap();
+        let seen = store.open_bucket("seen").await.unwrap();
         let program = on(name, &store);
         assert!(program.guest.watcher_interface().is_some());
         let mut running = program.start().await;

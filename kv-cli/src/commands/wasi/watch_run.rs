@@ -23,12 +23,12 @@ pub(super) async fn watch_run(args: WatchRunArgs, session: &mut Session) -> Ende
 }
 
 async fn watch_on(args: &WatchRunArgs, program: &Program, granted: &Granted) -> Ended {
-    let bucket = granted.access.bucket_to_watch(&args.bucket).await.map_err(|refused| {
+    let watched = granted.access.watched(&args.bucket).await.map_err(|refused| {
         Failure::data(format!("the bucket {:?} can't be watched for this program: {refused}", args.bucket))
     })?;
     // Made before the first event, so that a program without the functions is refused at once.
     let mut instance = start(program, args).await?;
-    let mut events = bucket.watch(&args.prefix).await?;
+    let mut events = watched.events(&args.prefix).await?;
     let mut stop = Stop::new()?;
     note(format!("watching {:?}", args.bucket));
     let mut calls = 0_u64;
@@ -42,7 +42,7 @@ async fn watch_on(args: &WatchRunArgs, program: &Program, granted: &Granted) -> 
         losses.count(&event);
         let (store, watcher) = &mut instance;
         let delivered = {
-            let call = watcher.deliver(store, &bucket, event);
+            let call = watcher.deliver(store, &watched, event);
             tokio::pin!(call);
             tokio::select! {
                 delivered = &mut call => delivered,
