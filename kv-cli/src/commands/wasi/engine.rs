@@ -22,20 +22,20 @@ const MEMORIES: u32 = AT_ONCE * 2;
 const TABLES: u32 = AT_ONCE * 4;
 
 /// An engine, with the thread that interrupts programs which never wait.
-pub(super) struct Running {
-    pub(super) engine: Engine,
+pub(in crate::commands) struct Running {
+    pub(in crate::commands) engine: Engine,
     _ticker: Ticker,
 }
 
 impl Running {
     /// For one instance at a time.
-    pub(super) fn plain() -> Result<Self, Failure> {
+    pub(in crate::commands) fn plain() -> Result<Self, Failure> {
         let engine = Engine::new(&config());
         Self::start(engine.map_err(|cause| Failure::other(format!("starting wasmtime failed: {cause:#}")))?)
     }
 
     /// For many short instances: their memories are reused.
-    pub(super) fn pooling() -> Result<Self, Failure> {
+    pub(in crate::commands) fn pooling() -> Result<Self, Failure> {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(AT_ONCE)
             .total_core_instances(AT_ONCE * CORES)
@@ -64,7 +64,7 @@ impl Running {
     }
 
     /// How many instances of the component there may be at once: those of some need several memories each.
-    pub(super) fn at_once(component: &Component) -> u32 {
+    pub(in crate::commands) fn at_once(component: &Component) -> u32 {
         let Some(needed) = component.resources_required() else { return AT_ONCE / CORES };
         let most = |all: u32, each: u32| all / each.max(1);
         AT_ONCE.min(most(MEMORIES, needed.num_memories)).min(most(TABLES, needed.num_tables)).max(1)

@@ -6,14 +6,14 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 
 /// The hosts that the command line allows, and no others.
 #[derive(Clone, Default)]
-pub(super) struct Outgoing(Arc<[String]>);
+pub(in crate::commands) struct Outgoing(Arc<[String]>);
 
 impl Outgoing {
-    pub(super) fn none() -> Self {
+    pub(in crate::commands) fn none() -> Self {
         Self::default()
     }
 
-    pub(super) fn to(hosts: &[String]) -> Self {
+    pub(in crate::commands) fn to(hosts: &[String]) -> Self {
         Self(hosts.iter().map(|host| host.to_ascii_lowercase()).collect())
     }
 

@@ -74,15 +74,14 @@ fn commands(guest: &Guest, is_complete: bool) -> Vec<&'static str> {
     if !is_complete {
         return Vec::new();
     }
-    let has = |name: &str| guest.exports().iter().any(|function| function.interface.starts_with(name));
     let mut commands = Vec::new();
-    if has("wasi:cli/run@0.2.") {
+    if exports::has_wasi(guest, "wasi:cli/run") {
         commands.push("run");
     }
     if !exports::names(guest).is_empty() {
         commands.push("run --invoke");
     }
-    if has("wasi:http/incoming-handler@0.2.") {
+    if exports::has_wasi(guest, "wasi:http/incoming-handler") {
         commands.push("serve");
     }
     if guest.watcher_interface().is_some() {

@@ -2,16 +2,17 @@
 
 mod args;
 mod call;
-mod engine;
+pub(super) mod engine;
 mod exports;
-mod http;
+pub(super) mod http;
 mod inspect;
 mod policy;
 mod program;
+mod reply;
 mod run;
 mod serve;
 mod stand_ins;
-mod state;
+pub(super) mod state;
 mod stop;
 mod watch_run;
 mod wave;

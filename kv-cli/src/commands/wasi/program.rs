@@ -61,11 +61,6 @@ impl Program {
         state::store(&self.running.engine, &self.guest, wasi, outgoing)
     }
 
-    /// Whether it exports an interface whose name begins so.
-    pub(super) fn exports(&self, interface: &str) -> bool {
-        self.guest.exports().iter().any(|function| function.interface.starts_with(interface))
-    }
-
     pub(super) async fn start(&self, wasi: WasiCtx) -> Result<(Store<State>, Instance), Failure> {
         let mut store = self.store(wasi, Outgoing::none());
         let instance = self.pre.instantiate_async(&mut store).await;

@@ -43,7 +43,7 @@ async fn run_on(program: &Program, args: &RunArgs, call: Option<&Call>, session:
 /// Runs `wasi:cli/run`.
 async fn command(program: &Program, args: &RunArgs) -> Ended {
     let pre = CommandPre::new(program.pre.clone()).map_err(|cause| {
-        let text = if program.exports("wasi:cli/run@0.2.") {
+        let text = if exports::has_wasi(&program.guest, "wasi:cli/run") {
             format!("its wasi:cli/run is not as this host calls it: {}", cause.root_cause())
         } else {
             let known = exports::known(&program.guest);

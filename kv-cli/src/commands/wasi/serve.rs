@@ -1,6 +1,7 @@
 //! `kv serve`.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -24,8 +26,10 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::args::{ServeArgs, Which};
 use super::engine::Running;
+use super::exports;
 use super::http::Outgoing;
 use super::program::{Program, build, wasi};
+use super::reply::{Broken, Reply};
 use super::state::State;
 use super::stop::Stop;
 use crate::exit::{Ended, Failure, Verdict};
@@ -68,7 +72,7 @@ fn proxy(program: &Program) -> Result<ProxyPre<State>, Failure> {
                     function.interface
                 )
             }
-            None if program.exports("wasi:http/incoming-handler@0.2.") => {
+            None if exports::has_wasi(&program.guest, "wasi:http/incoming-handler") => {
                 format!("its wasi:http/incoming-handler is not as this host calls it: {}", cause.root_cause())
             }
             None => {
@@ -147,43 +151,50 @@ impl Server {
         if !has_host(&request) {
             return failure(StatusCode::BAD_REQUEST);
         }
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-            return failure(StatusCode::SERVICE_UNAVAILABLE);
-        };
+        let place = tokio::time::timeout(self.timeout, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return failure(StatusCode::SERVICE_UNAVAILABLE) };
         let (sender, receiver) = oneshot::channel();
-        let server = Arc::clone(self);
-        let running = tokio::spawn(async move {
-            let _place = place;
-            server.run(request, sender).await
-        });
+        let (server, broken) = (Arc::clone(self), Broken::default());
+        let mut running = Instance(Some(tokio::spawn({
+            let broken = broken.clone();
+            async move {
+                let _place = place;
+                server.run(request, sender, &broken).await
+            }
+        })));
         match receiver.await {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => {
+                running.go_on();
+                response.map(|body| Reply::new(body, broken).boxed_unsync())
+            }
             Ok(Err(code)) => {
                 self.note(format!("the program answered with an error: {code:?}"));
                 failure(StatusCode::BAD_GATEWAY)
             }
             // The sender went with the instance.
-            Err(_) => failure(match running.await {
-                Ok(Some(status)) => status,
-                Ok(None) => {
+            Err(_) => failure(match running.end().await {
+                Some(Some(status)) => status,
+                Some(None) => {
                     self.note("the program ended without an answer");
                     StatusCode::INTERNAL_SERVER_ERROR
                 }
-                Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                None => StatusCode::INTERNAL_SERVER_ERROR,
             }),
         }
     }
 
     /// Runs the program for one request, in an instance of its own. If it does not come to its end, that is told here, and the
     /// status is for a client that has no answer yet.
-    async fn run(&self, request: Request<Incoming>, sender: Answer) -> Option<StatusCode> {
-        match tokio::time::timeout(self.timeout, self.handle(request, sender)).await {
+    async fn run(&self, request: Request<Incoming>, sender: Answer, broken: &Broken) -> Option<StatusCode> {
+        let mut handling = pin!(self.handle(request, sender, broken));
+        match tokio::time::timeout(self.timeout, &mut handling).await {
             Ok(Ok(())) => None,
             Ok(Err(cause)) => {
                 self.note(format!("the program trapped: {}", cause.root_cause()));
                 Some(StatusCode::INTERNAL_SERVER_ERROR)
             }
             Err(_) => {
+                broken.set();
                 let time = humantime::format_duration(self.timeout);
                 self.note(format!("a request took longer than {time}, and its instance was ended"));
                 Some(StatusCode::GATEWAY_TIMEOUT)
@@ -195,18 +206,46 @@ impl Server {
         note(format!("{}: {}", self.program.shown, text.as_ref()));
     }
 
-    async fn handle(&self, request: Request<Incoming>, sender: Answer) -> wasmtime::Result<()> {
+    async fn handle(&self, request: Request<Incoming>, sender: Answer, broken: &Broken) -> wasmtime::Result<()> {
         let mut store = self.program.store(self.wasi()?, self.outgoing.clone());
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
         let answer = store.data_mut().http().new_response_outparam(sender)?;
         let proxy = self.pre.instantiate_async(&mut store).await?;
-        proxy.wasi_http_incoming_handler().call_handle(&mut store, request, answer).await
+        let done = proxy.wasi_http_incoming_handler().call_handle(&mut store, request, answer).await;
+        if done.is_err() {
+            broken.set();
+        }
+        done
     }
 
     fn wasi(&self) -> wasmtime::Result<WasiCtx> {
         let mut wasi = build(&self.which).map_err(wasmtime::Error::msg)?;
         // What the program prints is for who runs the server.
         Ok(wasi.inherit_stderr().stdout(wasmtime_wasi::cli::stderr()).build())
+    }
+}
+
+/// The task of an instance, which ends with the request that it is for: a client that goes away before it has an answer leaves
+/// nothing behind.
+struct Instance(Option<JoinHandle<Option<StatusCode>>>);
+
+impl Instance {
+    /// Lets it go on behind its answer, up to its time.
+    fn go_on(&mut self) {
+        self.0 = None;
+    }
+
+    /// Waits for its end; `None` if it panicked.
+    async fn end(&mut self) -> Option<Option<StatusCode>> {
+        self.0.as_mut()?.await.ok()
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.abort();
+        }
     }
 }
 

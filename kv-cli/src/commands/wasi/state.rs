@@ -8,7 +8,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::http::Outgoing;
 
-pub(super) struct State {
+pub(in crate::commands) struct State {
     kv: KvCtx,
     table: ResourceTable,
     wasi: WasiCtx,
@@ -35,7 +35,12 @@ impl WasiHttpView for State {
 }
 
 /// A store for one instance.
-pub(super) fn store(engine: &wasmtime::Engine, guest: &Guest, wasi: WasiCtx, outgoing: Outgoing) -> Store<State> {
+pub(in crate::commands) fn store(
+    engine: &wasmtime::Engine,
+    guest: &Guest,
+    wasi: WasiCtx,
+    outgoing: Outgoing,
+) -> Store<State> {
     let (table, http) = (ResourceTable::new(), WasiHttpCtx::new());
     let mut store = Store::new(engine, State { kv: guest.context(), table, wasi, http, outgoing });
     guest.prepare(&mut store);
@@ -43,7 +48,7 @@ pub(super) fn store(engine: &wasmtime::Engine, guest: &Guest, wasi: WasiCtx, out
 }
 
 /// What every program is offered beside wasi:keyvalue: WASI 0.2, and its HTTP.
-pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+pub(in crate::commands) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;

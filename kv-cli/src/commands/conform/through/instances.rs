@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kv::{Effect, Error, ErrorKind, Result, Store};
-use kv_wasi::{Access, Guest, Host, KvCtx, KvCtxView, KvView, Shape};
+use kv_wasi::{Access, Guest, Host, Shape};
 use wasmtime::Engine;
-use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::WasiCtx;
 
 use bindings::exports::kv::guests::calls::Failure;
 pub(super) use bindings::{Exerciser, ExerciserPre};
+
+use crate::commands::wasi::http::Outgoing;
+use crate::commands::wasi::state::{self, State};
 
 /// Idle instances that are kept: as many as most cases have tasks. More are made where a case wants more at once.
 const KEPT: usize = 16;
@@ -22,24 +24,6 @@ mod bindings {
         world: "kv:suite/exerciser",
         exports: { default: async },
     });
-}
-
-pub(super) struct State {
-    kv: KvCtx,
-    table: ResourceTable,
-    wasi: WasiCtx,
-}
-
-impl KvView for State {
-    fn kv(&mut self) -> KvCtxView<'_> {
-        KvCtxView { ctx: &mut self.kv, table: &mut self.table }
-    }
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
 }
 
 /// One instance, for one call at a time.
@@ -58,9 +42,7 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn load(engine: &Engine, component: &[u8]) -> Result<Self, wasmtime::Error> {
         let guest = Host::new(Access::none()).load(engine, component)?;
-        let mut linker = Linker::new(engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        let pre = guest.link(&linker)?.instantiate_pre(guest.component())?;
+        let pre = guest.link(&state::linker(engine)?)?.instantiate_pre(guest.component())?;
         Ok(Self { engine: engine.clone(), pre: ExerciserPre::new(pre)?, guest })
     }
 }
@@ -88,9 +70,8 @@ impl Instances {
         if let Some(running) = idle {
             return Ok(running);
         }
-        let state = State { kv: self.guest.context(), table: ResourceTable::new(), wasi: WasiCtx::builder().build() };
-        let mut store = wasmtime::Store::new(&self.program.engine, state);
-        self.guest.prepare(&mut store);
+        let wasi = WasiCtx::builder().build();
+        let mut store = state::store(&self.program.engine, &self.guest, wasi, Outgoing::none());
         let exerciser = self.program.pre.instantiate_async(&mut store).await.map_err(|cause| trapped(&cause))?;
         Ok(Running { store, exerciser })
     }
@@ -113,6 +94,12 @@ fn trapped(cause: &wasmtime::Error) -> Error {
     Error::new(ErrorKind::Other, Effect::Unknown, format!("the guest trapped: {}", cause.root_cause()))
 }
 
+/// The call that lends a handle for each entry.
+pub(super) const SET_MANY: &str = "set-many";
+
+/// How an error begins that tells of what a shape does not have.
+const LACKING: &str = "this shape has no";
+
 /// Notes what the shape can't express, which takes a case out.
 #[derive(Clone, Default)]
 pub(super) struct Inexpressible(Arc<Mutex<Option<String>>>);
@@ -121,13 +108,13 @@ impl Inexpressible {
     /// Notes the first one, and gives the error for it.
     pub(super) fn note(&self, what: &str) -> Error {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| what.to_owned());
-        Error::new(ErrorKind::Unsupported, Effect::None, format!("this shape has no {what}"))
+        Error::new(ErrorKind::Unsupported, Effect::None, format!("{LACKING} {what}"))
     }
 
     /// What the suite is told if the guest ended.
-    pub(super) fn trapped(&self, cause: wasmtime::Error) -> Error {
-        // Each entry of a batch is a handle, lent for the call, and wasmtime has an end to those.
-        let is_full = cause.root_cause().to_string().contains("handle limit exceeded");
+    pub(super) fn trapped(&self, call: &str, cause: wasmtime::Error) -> Error {
+        // Each entry of a batch is a handle, lent for the call, and wasmtime has an end to those. Elsewhere it is a fault.
+        let is_full = call == SET_MANY && cause.root_cause().to_string().contains("handle limit exceeded");
         if is_full { self.note("batch of so many handles") } else { trapped(&cause) }
     }
 
@@ -168,4 +155,9 @@ fn kind(text: &str) -> ErrorKind {
         ("versioned handles", ErrorKind::LimitExceeded),
     ];
     KINDS.iter().find(|(part, _)| text.contains(part)).map_or(ErrorKind::Other, |(_, kind)| *kind)
+}
+
+/// Whether a case failed because the shape has no such call: its reason holds our error's text or its kind.
+pub(super) fn is_for_lack(reason: &str) -> bool {
+    reason.contains(LACKING) || reason.contains("Unsupported")
 }

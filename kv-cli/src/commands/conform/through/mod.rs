@@ -14,7 +14,7 @@ use wasmtime::{Config, Engine};
 use super::place::Place;
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::Output;
-use instances::{Inexpressible, Instances, Program};
+use instances::{Inexpressible, Instances, Program, is_for_lack};
 use provider::Through;
 
 /// A shape through which fewer cases pass shows too little.
@@ -115,7 +115,9 @@ fn try_case(place: &Place, program: &Arc<Program>, case: &str, seed: u64) -> Way
     };
     let reason = reason.unwrap_or_default();
     match (outcome, left_out) {
-        // A case that met what the shape can't express has not tried all that it should.
+        // A case that met what the shape can't express has not tried all that it should. If it failed of something else, that is
+        // a failure.
+        (Ending::Failed | Ending::Inconclusive, Some(_)) if !is_for_lack(&reason) => Way::Failed(reason),
         (_, Some(what)) => Way::LeftOut(format!("it uses a {what}, which this shape does not have")),
         (Ending::Passed, None) => Way::Passed,
         (Ending::NotApplicable, None) => Way::LeftOut(reason),

@@ -10,7 +10,7 @@ use kv::{
 };
 use tokio::sync::Mutex;
 
-use super::instances::{Inexpressible, Instances, Running};
+use super::instances::{Inexpressible, Instances, Running, SET_MANY};
 
 /// What no shape has (dropping buckets, listing them, closing) is asked of the host's own store.
 pub(super) struct Through {
@@ -76,11 +76,11 @@ struct GuestBucket {
 
 /// Calls a function of the guest's in an idle instance.
 macro_rules! call {
-    ($bucket:expr, $call:literal, $function:ident($($argument:expr),*)) => {{
+    ($bucket:expr, $call:expr, $function:ident($($argument:expr),*)) => {{
         let mut running = $bucket.instances.take().await?;
         let Running { store, exerciser } = &mut running;
         let called = exerciser.kv_guests_calls().$function(store, $($argument),*).await;
-        let called = called.map_err(|cause| $bucket.inexpressible.trapped(cause))?;
+        let called = called.map_err(|cause| $bucket.inexpressible.trapped($call, cause))?;
         $bucket.instances.give_back(running);
         called.map_err(|failure| $bucket.inexpressible.error($call, failure))
     }};
@@ -136,7 +136,7 @@ impl Batch for GuestBucket {
 
     async fn set_many(&self, entries: &[(&str, Bytes)]) -> Result<()> {
         let entries: Vec<_> = entries.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec())).collect();
-        call!(self, "set-many", call_set_many(&self.name, &entries))
+        call!(self, SET_MANY, call_set_many(&self.name, &entries))
     }
 
     async fn delete_many(&self, keys: &[&str]) -> Result<()> {
@@ -187,7 +187,7 @@ impl Atomic for GuestBucket {
             .kv_guests_calls()
             .call_cas_new(store, &self.name, key)
             .await
-            .map_err(|cause| self.inexpressible.trapped(cause))?;
+            .map_err(|cause| self.inexpressible.trapped("versioned swap", cause))?;
         match taken {
             Ok(handle) => Ok(Box::new(self.guard(running, handle).await?)),
             Err(failure) => {
@@ -206,7 +206,7 @@ impl GuestBucket {
             .kv_guests_calls()
             .call_cas_current(store, handle)
             .await
-            .map_err(|cause| self.inexpressible.trapped(cause))?;
+            .map_err(|cause| self.inexpressible.trapped("versioned swap", cause))?;
         let current = current.map_err(|failure| self.inexpressible.error("versioned swap", failure))?;
         Ok(GuestGuard { bucket: self.clone(), running: Mutex::new(running), handle, current: current.map(value) })
     }
@@ -230,7 +230,7 @@ impl Guard for GuestGuard {
         let mut running = running.into_inner();
         let Running { store, exerciser } = &mut running;
         let swapped = exerciser.kv_guests_calls().call_cas_swap(store, handle, &value).await;
-        let swapped = swapped.map_err(|cause| bucket.inexpressible.trapped(cause))?;
+        let swapped = swapped.map_err(|cause| bucket.inexpressible.trapped("versioned swap", cause))?;
         match swapped {
             Ok(None) => {
                 bucket.instances.give_back(running);

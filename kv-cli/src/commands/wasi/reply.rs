@@ -1,0 +1,58 @@
+//! The body of a program's answer, which must not look whole where it is not.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+/// Whether the instance that writes the body ended before its time. Set before the instance is let go of: what is left of it
+/// then is a body that ends.
+#[derive(Clone, Default)]
+pub(super) struct Broken(Arc<AtomicBool>);
+
+impl Broken {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A body that ends with an error if its instance was broken off: the client sees the connection end, and not the body.
+pub(super) struct Reply {
+    body: HyperOutgoingBody,
+    broken: Broken,
+}
+
+impl Reply {
+    pub(super) fn new(body: HyperOutgoingBody, broken: Broken) -> Self {
+        Self { body, broken }
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = ErrorCode;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ErrorCode>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(None) if self.broken.is_set() => Poll::Ready(Some(Err(ErrorCode::HttpResponseIncomplete))),
+            polled => polled,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream() && !self.broken.is_set()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
