@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 /// Whether the instance that writes the body ended before its time. Set before the instance is let go of: what is left of it
@@ -39,11 +39,11 @@ impl Reply {
 
 impl Body for Reply {
     type Data = Bytes;
-    type Error = ErrorCode;
+    type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ErrorCode>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(None) if self.broken.is_set() => Poll::Ready(Some(Err(ErrorCode::HttpResponseIncomplete))),
+            Poll::Ready(None) if self.broken.is_set() => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
             polled => polled,
         }
     }

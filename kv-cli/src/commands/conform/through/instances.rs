@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kv::{Effect, Error, ErrorKind, Result, Store};
-use kv_wasi::{Access, Guest, Host, Shape};
+use kv_wasi::{Access, Guest, Host, Limits, Shape};
 use wasmtime::Engine;
 use wasmtime_wasi::WasiCtx;
 
@@ -56,7 +56,9 @@ pub(super) struct Instances {
 
 impl Instances {
     pub(super) fn new(program: &Arc<Program>, store: &Store) -> Self {
-        let guest = program.guest.with_host(&Host::new(Access::all_of(store)));
+        // The suite's guest is the only one of its store, and tries all handles that a store has.
+        let limits = Limits { cas_handles: store.limits().cas_handles, ..Limits::default() };
+        let guest = program.guest.with_host(&Host::new(Access::all_of(store)).limits(limits));
         Self { program: Arc::clone(program), guest, idle: Mutex::default() }
     }
 
