@@ -4,6 +4,7 @@
 mod bad;
 mod example;
 mod hostile;
+mod hostile_values;
 mod run;
 mod tour;
 mod watch;
