@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::store::Shared;
 use crate::{
-    Atomic, Cache, Cas, DEFAULT_PAGE_KEYS, Error, Events, Fill, GetOrSet, IncomingValue, OutgoingValue, PAGE_BYTES,
-    Page, PageRequest, ProviderBucket, Result, Swap, Ttl, limits,
+    Atomic, Cache, Cas, DEFAULT_PAGE_KEYS, Error, Events, Fill, GetOrSet, IncomingValue, Limits, OutgoingValue,
+    PAGE_BYTES, Page, PageRequest, ProviderBucket, Result, Swap, Ttl, Vacancy, limits,
 };
 
 /// An open bucket: a named, flat map from keys to values.
@@ -28,6 +28,12 @@ struct Handle {
 impl Bucket {
     pub(crate) fn new(store: Arc<Shared>, name: &str, backing: Arc<dyn ProviderBucket>) -> Self {
         Self(Arc::new(Handle { store, name: name.into(), backing }))
+    }
+
+    /// The limits of its store.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.store.limits
     }
 
     /// The bucket's name.
@@ -274,6 +280,18 @@ impl Bucket {
     pub async fn get_or_set(&self, key: &str) -> Result<GetOrSet> {
         self.cache()?;
         self.0.store.flights.get_or_set(self, key).await
+    }
+
+    /// Takes the vacancy of an entry that a read found absent, waiting for others that hold it; `None` if the entry is there
+    /// now, so that it is read again. For callers that bound how much they read at once, and must not wait for others
+    /// meanwhile; the rest have [`get_or_set`](Self::get_or_set).
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_set`](Self::get_or_set).
+    pub async fn vacancy(&self, key: &str) -> Result<Option<Vacancy>> {
+        self.cache()?;
+        self.0.store.flights.vacancy(self, key).await
     }
 
     pub(crate) async fn fill(&self, key: &str, value: OutgoingValue, ttl: Option<Duration>) -> Result<Fill> {

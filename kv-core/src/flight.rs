@@ -90,14 +90,18 @@ impl Flights {
             if let Some(value) = bucket.get(key).await? {
                 return Ok(GetOrSet::Occupied(value));
             }
-            let key = (bucket.name().to_owned(), key.to_owned());
-            let Some(seat) = self.sit(key).await else { continue };
-            // Between the look and the seat another may have filled and left.
-            return Ok(match bucket.get(&seat.key.1).await? {
-                Some(value) => GetOrSet::Occupied(value),
-                None => GetOrSet::Vacant(Vacancy { bucket: bucket.clone(), seat }),
-            });
+            if let Some(vacancy) = self.vacancy(bucket, key).await? {
+                return Ok(GetOrSet::Vacant(vacancy));
+            }
         }
+    }
+
+    /// Takes the vacancy of an entry that was absent, waiting for others that hold it; `None` if the entry is there now.
+    pub(crate) async fn vacancy(self: &Arc<Self>, bucket: &Bucket, key: &str) -> Result<Option<Vacancy>> {
+        let Some(mut seat) = self.sit((bucket.name().to_owned(), key.to_owned())).await else { return Ok(None) };
+        // Between the look and the seat another may have filled and left.
+        seat.filled = bucket.exists(key).await?;
+        Ok((!seat.filled).then(|| Vacancy { bucket: bucket.clone(), seat }))
     }
 
     /// Takes the seat; `None` if it was filled while waiting.

@@ -113,12 +113,12 @@ impl Access {
 
     /// Opens the bucket that the guest knows as `name`.
     pub(crate) async fn open(&self, name: &str) -> Result<OpenBucket, Fail> {
-        for rule in &self.rules {
+        for (at, rule) in self.rules.iter().enumerate() {
             let Some(own) = rule.own_name(name) else { continue };
             if rule.rights == Rights::default() {
                 return Err(Fail::Denied);
             }
-            return Ok(OpenBucket { bucket: rule.store.open_bucket(&own).await?, rights: rule.rights });
+            return Ok(OpenBucket { rule: at, bucket: rule.store.open_bucket(&own).await?, rights: rule.rights });
         }
         Err(Fail::NoSuchStore)
     }

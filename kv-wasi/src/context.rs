@@ -1,8 +1,10 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use kv_core::Bucket;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 
 use crate::access::{Access, Rights};
@@ -15,6 +17,9 @@ use crate::resources::{ErrorText, Held, Incoming, OpenBucket, Outgoing};
 /// Handles for errors that a guest gets beyond its limit, so that it can be told of that.
 const SPARE: usize = 1_000;
 
+/// Values that the cache reads for an instance at once. Each may be of the largest size before it is counted.
+const READS: usize = 4;
+
 /// Bytes of an error's text that are kept for a guest: so many are not counted. Ours are shorter, but for those with a long key.
 const ERROR_BYTES: usize = 1_024;
 
@@ -23,7 +28,7 @@ pub struct KvCtx {
     pub(crate) shared: Arc<Shared>,
     pub(crate) budget: Budget,
     pub(crate) memory: Memory,
-    handles: usize,
+    handles: Arc<AtomicUsize>,
     /// Calls to the cache under way.
     pub(crate) pending: Arc<AtomicUsize>,
 }
@@ -36,13 +41,16 @@ pub(crate) struct Shared {
     pub(crate) cursors: Mutex<Cursors>,
     /// Versioned handles, of which a store has few.
     pub(crate) cas_handles: Arc<AtomicUsize>,
+    /// Writes to the cache that instances began.
+    pub(crate) writes: TaskTracker,
 }
 
 impl KvCtx {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        let budget = Budget { held: Arc::default(), most: shared.limits.held_bytes };
+        let reads = Arc::new(Semaphore::new(READS));
+        let budget = Budget { held: Arc::default(), most: shared.limits.held_bytes, reads };
         let memory = Memory::new(shared.limits.memory_bytes);
-        Self { shared: Arc::clone(shared), budget, memory, handles: 0, pending: Arc::default() }
+        Self { shared: Arc::clone(shared), budget, memory, handles: Arc::default(), pending: Arc::default() }
     }
 }
 
@@ -72,6 +80,7 @@ impl HasData for HasKv {
 pub(crate) struct Budget {
     held: Arc<AtomicUsize>,
     most: usize,
+    reads: Arc<Semaphore>,
 }
 
 impl Budget {
@@ -79,6 +88,14 @@ impl Budget {
         let most = self.most;
         Held::take(&self.held, bytes, most)
             .ok_or_else(|| Fail::Other(format!("the values that this program holds exceed the limit of {most} bytes")))
+    }
+
+    /// Reads a value in its turn, with its share: how long it is nobody knows before.
+    pub(crate) async fn read(&self, bucket: &Bucket, key: &str) -> Result<Option<Incoming>, Fail> {
+        // Nobody closes it.
+        let _turn = self.reads.acquire().await;
+        let found = bucket.get(key).await?;
+        found.map(|value| self.incoming(value.into())).transpose()
     }
 
     /// A value that was read, with its share.
@@ -104,23 +121,28 @@ impl Budget {
 impl KvCtxView<'_> {
     /// Gives the guest a handle.
     pub(crate) fn push<T: Send + 'static>(&mut self, thing: T) -> Result<Resource<T>, Fail> {
-        let most = self.ctx.shared.limits.handles;
-        if self.ctx.handles >= most {
-            return Err(Fail::Other(format!("too many handles: this program holds {most}, which is the limit")));
-        }
-        self.push_any(thing)
+        let place = self.place()?;
+        self.keep(thing, place)
     }
 
-    fn push_any<T: Send + 'static>(&mut self, thing: T) -> Result<Resource<T>, Fail> {
+    /// The place of one more handle.
+    pub(crate) fn place(&self) -> Result<Held, Fail> {
+        let most = self.ctx.shared.limits.handles;
+        let place = Held::take(&self.ctx.handles, 1, most);
+        place.ok_or_else(|| Fail::Other(format!("too many handles: this program holds {most}, which is the limit")))
+    }
+
+    fn keep<T: Send + 'static>(&mut self, thing: T, place: Held) -> Result<Resource<T>, Fail> {
         let resource = self.table.push(thing)?;
-        self.ctx.handles += 1;
+        // Given back by `free`.
+        place.forget();
         Ok(resource)
     }
 
     /// Takes a handle back.
     pub(crate) fn free<T: 'static>(&mut self, resource: Resource<T>) -> wasmtime::Result<T> {
         let thing = self.table.delete(resource)?;
-        self.ctx.handles = self.ctx.handles.saturating_sub(1);
+        self.ctx.handles.fetch_sub(1, Ordering::Relaxed);
         Ok(thing)
     }
 
@@ -134,13 +156,14 @@ impl KvCtxView<'_> {
 
     pub(crate) fn error(&mut self, fail: Fail) -> wasmtime::Result<Resource<ErrorText>> {
         let text = fail.into_trace()?;
-        if self.ctx.handles >= self.ctx.shared.limits.handles + SPARE {
+        let most = self.ctx.shared.limits.handles.saturating_add(SPARE);
+        let Some(place) = Held::take(&self.ctx.handles, 1, most) else {
             return Err(wasmtime::Error::msg(format!(
                 "too many handles: this program keeps every error it got: {text}"
             )));
-        }
+        };
         let kept = text.get(..text.floor_char_boundary(ERROR_BYTES)).unwrap_or_default().to_owned();
-        self.push_any(ErrorText(kept)).map_err(Fail::into_trap)
+        self.keep(ErrorText(kept), place).map_err(Fail::into_trap)
     }
 
     pub(crate) fn trace(&mut self, error: &Resource<ErrorText>) -> wasmtime::Result<String> {
@@ -157,10 +180,5 @@ impl KvCtxView<'_> {
         let open = self.table.get(handle)?;
         open.rights.check(wanted)?;
         Ok(&open.bucket)
-    }
-
-    /// The bytes of values that a reply to the guest may hold; a store checks the same.
-    pub(crate) fn reply_bytes() -> usize {
-        kv_core::Limits::default().reply_bytes
     }
 }

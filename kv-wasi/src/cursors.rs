@@ -2,6 +2,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::fail::Fail;
+use crate::resources::OpenBucket;
 
 /// The cursors of a guest whose shape has numbers for them: the oldest are forgotten first.
 pub(crate) struct Cursors {
@@ -14,7 +15,9 @@ pub(crate) struct Cursors {
 }
 
 struct Place {
-    bucket: String,
+    /// The rule that gave the bucket: two may lead to buckets of one name in different stores.
+    rule: usize,
+    bucket: Box<str>,
     cursor: String,
 }
 
@@ -24,7 +27,7 @@ impl Cursors {
     }
 
     /// Keeps a cursor and gives the number for it.
-    pub(crate) fn keep(&mut self, bucket: &str, cursor: String) -> u64 {
+    pub(crate) fn keep(&mut self, open: &OpenBucket, cursor: String) -> u64 {
         while self.order.len() >= self.most.max(1) {
             if let Some(oldest) = self.order.pop_front() {
                 self.known.remove(&oldest);
@@ -37,15 +40,15 @@ impl Cursors {
                 break number;
             }
         };
-        self.known.insert(number, Place { bucket: bucket.to_owned(), cursor });
+        self.known.insert(number, Place { rule: open.rule, bucket: open.bucket.name().into(), cursor });
         self.order.push_back(number);
         number
     }
 
     /// The cursor behind a number, in the bucket that it was given for.
-    pub(crate) fn find(&self, bucket: &str, number: u64) -> Result<String, Fail> {
+    pub(crate) fn find(&self, open: &OpenBucket, number: u64) -> Result<String, Fail> {
         match self.known.get(&number) {
-            Some(place) if place.bucket == bucket => Ok(place.cursor.clone()),
+            Some(place) if place.rule == open.rule && *place.bucket == *open.bucket.name() => Ok(place.cursor.clone()),
             _ => Err(Fail::other("invalid cursor")),
         }
     }
@@ -54,17 +57,28 @@ impl Cursors {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::{Access, Rights};
 
-    #[test]
-    fn cursors_are_known_in_their_bucket_until_newer_ones_take_their_place() {
+    #[tokio::test]
+    async fn cursors_are_known_in_their_bucket_until_newer_ones_take_their_place() {
+        let (store, other) = (kv_memory::open_named("").unwrap(), kv_memory::open_named("").unwrap());
+        let access = Access::none()
+            .bucket("a", &store, None, Rights::ALL)
+            .bucket("b", &store, None, Rights::ALL)
+            .bucket("another store's a", &other, Some("a".to_owned()), Rights::ALL);
+        let [a, b, others] = [
+            access.open("a").await.unwrap(),
+            access.open("b").await.unwrap(),
+            access.open("another store's a").await.unwrap(),
+        ];
         let mut cursors = Cursors::new(2);
-        let first = cursors.keep("a", "x".to_owned());
-        assert_eq!(cursors.find("a", first).unwrap(), "x");
-        assert!(cursors.find("b", first).is_err());
-        assert!((0..1_000).all(|made_up| made_up == first || cursors.find("a", made_up).is_err()));
-        let (second, third) = (cursors.keep("a", "y".to_owned()), cursors.keep("b", "z".to_owned()));
-        assert!(cursors.find("a", first).is_err());
-        assert_eq!((cursors.find("a", second).unwrap(), cursors.find("b", third).unwrap()), ("y".into(), "z".into()));
+        let first = cursors.keep(&a, "x".to_owned());
+        assert_eq!(cursors.find(&a, first).unwrap(), "x");
+        assert!(cursors.find(&b, first).is_err() && cursors.find(&others, first).is_err());
+        assert!((0..1_000).all(|made_up| made_up == first || cursors.find(&a, made_up).is_err()));
+        let (second, third) = (cursors.keep(&a, "y".to_owned()), cursors.keep(&b, "z".to_owned()));
+        assert!(cursors.find(&a, first).is_err());
+        assert_eq!((cursors.find(&a, second).unwrap(), cursors.find(&b, third).unwrap()), ("y".into(), "z".into()));
         assert_eq!(cursors.known.len(), 2);
     }
 }

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex};
 
+use tokio_util::task::TaskTracker;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
@@ -97,6 +98,7 @@ impl Host {
             cache_bucket: self.cache_bucket.clone(),
             cursors: Mutex::new(Cursors::new(self.limits.cursors)),
             cas_handles: Arc::default(),
+            writes: TaskTracker::new(),
         })
     }
 }
@@ -197,6 +199,12 @@ impl Guest {
     #[must_use]
     pub fn context(&self) -> KvCtx {
         KvCtx::new(&self.shared)
+    }
+
+    /// Waits for the writes to `cache` that instances began and did not wait for. Before a store is closed, which ends them.
+    pub async fn settled(&self) {
+        self.shared.writes.close();
+        self.shared.writes.wait().await;
     }
 
     /// Sets a store up with the guest's limits, and so that a guest that never waits lets other tasks run every millisecond.

@@ -19,7 +19,6 @@ mod shapes;
 mod signature;
 mod streams;
 mod ticker;
-mod values;
 mod watch;
 
 pub use access::{Access, Rights, Watched};

@@ -65,13 +65,14 @@ impl KvCtxView<'_> {
 
     /// All keys, for the shapes without pages; as many bytes of them as a reply may hold.
     pub(crate) async fn all_keys(&mut self, bucket: &Resource<OpenBucket>) -> Result<Vec<String>, Fail> {
+        let most = self.bucket(bucket, Rights::LIST)?.limits().reply_bytes;
         let (mut keys, mut cursor, mut bytes) = (Vec::new(), None, 0_usize);
         loop {
             let page = self.page(bucket, cursor.as_deref()).await?;
             // A key of no bytes takes room in the guest too.
             bytes += page.keys.iter().map(|key| key.len() + 16).sum::<usize>();
-            if bytes > Self::reply_bytes() {
-                return Err(Error::reply_limit(Self::reply_bytes()).into());
+            if bytes > most {
+                return Err(Error::reply_limit(most).into());
             }
             keys.extend(page.keys);
             cursor = page.cursor;
@@ -120,11 +121,14 @@ impl KvCtxView<'_> {
         old: u64,
         new: u64,
     ) -> Result<NumberSwap, Fail> {
-        if let Some(over) = [old, new].into_iter().find(|number| i64::try_from(*number).is_err()) {
-            return Err(Fail::Other(format!("{over} is more than a counter holds, {}", i64::MAX)));
-        }
         let bucket = self.bucket(bucket, Rights::READ_WRITE)?;
         let expected = old.to_string();
+        if let Some(over) = [old, new].into_iter().find(|number| i64::try_from(*number).is_err()) {
+            return match bucket.get(key).await? {
+                None => Ok(NumberSwap::Missing),
+                Some(_) => Err(Fail::Other(format!("{over} is more than a counter holds, {}", i64::MAX))),
+            };
+        }
         match bucket.compare_and_swap(key, Some(expected.as_bytes()), Some(new.to_string().into())).await? {
             Swap::Swapped => Ok(NumberSwap::Swapped),
             Swap::Found(None) => Ok(NumberSwap::Missing),

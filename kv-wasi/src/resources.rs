@@ -17,6 +17,8 @@ use crate::pending::Pending;
 /// An open bucket, with what the guest may do there.
 #[derive(Clone)]
 pub struct OpenBucket {
+    /// The rule that gave it.
+    pub(crate) rule: usize,
     pub(crate) bucket: Bucket,
     pub(crate) rights: Rights,
 }
@@ -94,6 +96,11 @@ impl Held {
         Some(Self { of: Arc::clone(of), amount })
     }
 
+    /// Leaves it taken, for others to give back.
+    pub(crate) fn forget(mut self) {
+        self.amount = 0;
+    }
+
     /// Takes another share of the same over.
     fn merge(&mut self, mut other: Self) {
         self.amount += std::mem::take(&mut other.amount);
@@ -106,8 +113,8 @@ impl Drop for Held {
     }
 }
 
-/// A value's bytes, with their share of what the instance holds.
 impl Incoming {
+    /// A value's bytes, with their share of what the instance holds.
     pub(crate) fn new(value: Bytes, held: Held) -> Self {
         Self { size: value.len() as u64, value: Some(value), held: Some(held) }
     }
@@ -151,6 +158,7 @@ impl Outgoing {
     pub(crate) fn open(&self) -> Result<(), Fail> {
         let mut body = self.body();
         body.check_unfilled()?;
+        body.check_ttl()?;
         if body.is_open {
             return Err(Fail::other("a body of this value is being written already; close it first"));
         }
@@ -198,10 +206,21 @@ impl Body {
         Ok(())
     }
 
+    /// Closing a stream could not tell of it.
+    fn check_ttl(&self) -> Result<(), Fail> {
+        let ttl = self.vacancy.as_ref().and_then(|filling| filling.ttl);
+        if ttl.is_some_and(|ttl| ttl.is_zero()) { Err(no_ttl()) } else { Ok(()) }
+    }
+
     fn check_unfilled(&self) -> Result<(), Fail> {
         if self.is_filled {
             return Err(Fail::other("this value has filled its vacancy already; nothing can be added to it"));
         }
         Ok(())
     }
+}
+
+/// What a guest is told that asks for a time to live of 0.
+pub(crate) fn no_ttl() -> Fail {
+    Fail::other("a time to live of 0 ms was asked for; it must be at least 1 ms")
 }

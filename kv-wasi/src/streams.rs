@@ -16,11 +16,12 @@ const PERMIT: usize = 64 << 10;
 pub(crate) struct Reader {
     left: Bytes,
     _held: Option<Held>,
+    _place: Held,
 }
 
 impl Reader {
-    pub(crate) fn new(value: Bytes, held: Option<Held>) -> Self {
-        Self { left: value, _held: held }
+    pub(crate) fn new(value: Bytes, held: Option<Held>, place: Held) -> Self {
+        Self { left: value, _held: held, _place: place }
     }
 }
 
@@ -43,13 +44,14 @@ impl InputStream for Reader {
 pub(crate) struct Writer {
     value: Outgoing,
     budget: Budget,
-    /// Why nothing more can be written.
+    /// Whether a write failed: nothing more can be written.
     failed: bool,
+    _place: Held,
 }
 
 impl Writer {
-    pub(crate) fn new(value: Outgoing, budget: Budget) -> Self {
-        Self { value, budget, failed: false }
+    pub(crate) fn new(value: Outgoing, budget: Budget, place: Held) -> Self {
+        Self { value, budget, failed: false, _place: place }
     }
 }
 

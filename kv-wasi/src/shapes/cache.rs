@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_core::{Bucket, GetOrSet};
+use kv_core::Bucket;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, subscribe};
 
 use crate::access::Rights;
 use crate::bindings::v0_1_0::wasi::keyvalue::cache;
-use crate::context::KvCtxView;
+use crate::context::{KvCtx, KvCtxView};
 use crate::fail::Fail;
 use crate::pending::Pending;
 use crate::resources::{
     Entry, ErrorText, Filling, FutureDone, FutureExists, FutureGet, FutureGetOrSet, Held, Incoming, Outgoing, Vacant,
+    no_ttl,
 };
 
 /// What a guest that asks is told: nothing yet, or how the call ended.
@@ -23,42 +24,61 @@ type Asked<T> = Result<Option<Result<T, Resource<ErrorText>>>>;
 /// A time to live, which is at least 1 ms.
 fn ttl(millis: Option<u32>) -> Result<Option<Duration>, Fail> {
     match millis {
-        Some(0) => Err(Fail::other("a time to live of 0 ms was asked for; it must be at least 1 ms")),
+        Some(0) => Err(no_ttl()),
         millis => Ok(millis.map(|millis| Duration::from_millis(millis.into()))),
     }
 }
 
 impl KvCtxView<'_> {
-    /// Starts a call to the bucket that `cache` uses.
-    fn start<T, F>(&mut self, wanted: Rights, call: impl FnOnce(Bucket) -> F + Send + 'static) -> Pending<T>
+    /// Starts a read of the bucket that `cache` uses.
+    fn start<T, F, C>(&self, wanted: Rights, call: C) -> Pending<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Fail>> + Send,
+        C: FnOnce(Bucket) -> F + Send + 'static,
     {
-        let most = self.ctx.shared.limits.pending;
-        let Some(place) = Held::take(&self.ctx.pending, 1, most) else {
-            return Pending::refused(Fail::Other(format!(
-                "{most} calls to the cache are under way, which is the limit"
-            )));
-        };
-        let shared = Arc::clone(&self.ctx.shared);
-        Pending::start(async move {
-            let _place = place;
-            let open = shared.access.open(&shared.cache_bucket).await?;
-            open.rights.check(wanted)?;
-            call(open.bucket).await
-        })
+        prepare(self.ctx, wanted, call).map_or_else(Pending::refused, Pending::start)
     }
+
+    /// Starts a write there.
+    fn start_write<F, C>(&self, call: C) -> Pending<()>
+    where
+        F: Future<Output = Result<(), Fail>> + Send,
+        C: FnOnce(Bucket) -> F + Send + 'static,
+    {
+        let write = |call| Pending::start_write(&self.ctx.shared.writes, call);
+        prepare(self.ctx, Rights::WRITE, call).map_or_else(Pending::refused, write)
+    }
+}
+
+/// A call, if there is room for one more.
+fn prepare<T, F, C>(
+    ctx: &KvCtx,
+    wanted: Rights,
+    call: C,
+) -> Result<impl Future<Output = Result<T, Fail>> + Send + 'static + use<T, F, C>, Fail>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Fail>> + Send,
+    C: FnOnce(Bucket) -> F + Send + 'static,
+{
+    let most = ctx.shared.limits.pending;
+    let place = Held::take(&ctx.pending, 1, most)
+        .ok_or_else(|| Fail::Other(format!("{most} calls to the cache are under way, which is the limit")))?;
+    let shared = Arc::clone(&ctx.shared);
+    Ok(async move {
+        let _place = place;
+        let open = shared.access.open(&shared.cache_bucket).await?;
+        open.rights.check(wanted)?;
+        call(open.bucket).await
+    })
 }
 
 impl cache::Host for KvCtxView<'_> {
     fn get(&mut self, key: String) -> Result<Resource<FutureGet>> {
         // Counted from when it is there, taken or not.
         let budget = self.ctx.budget.clone();
-        let call = self.start(Rights::READ, async move |bucket| {
-            let found = bucket.get(&key).await?;
-            found.map(|value| budget.incoming(value.into())).transpose()
-        });
+        let call = self.start(Rights::READ, async move |bucket| budget.read(&bucket, &key).await);
         self.push(FutureGet(call)).map_err(Fail::into_trap)
     }
 
@@ -77,7 +97,7 @@ impl cache::Host for KvCtxView<'_> {
         let call = match prepared {
             Err(fail @ Fail::Trap(_)) => return Err(fail.into_trap()),
             Err(fail) => Pending::refused(fail),
-            Ok((ttl, value, held)) => self.start(Rights::WRITE, async move |bucket| {
+            Ok((ttl, value, held)) => self.start_write(async move |bucket| {
                 let _held = held;
                 match ttl {
                     Some(ttl) => Ok(bucket.set_with_ttl(&key, value, ttl).await?),
@@ -91,16 +111,21 @@ impl cache::Host for KvCtxView<'_> {
     fn get_or_set(&mut self, key: String) -> Result<Resource<FutureGetOrSet>> {
         let budget = self.ctx.budget.clone();
         let call = self.start(Rights::READ_WRITE, async move |bucket| {
-            Ok(match bucket.get_or_set(&key).await? {
-                GetOrSet::Occupied(value) => Entry::Occupied(budget.incoming(value.into())?),
-                GetOrSet::Vacant(vacancy) => Entry::Vacant(vacancy),
-            })
+            loop {
+                if let Some(value) = budget.read(&bucket, &key).await? {
+                    return Ok(Entry::Occupied(value));
+                }
+                // Not in a turn of the reads: whoever is to fill the entry may have to read first.
+                if let Some(vacancy) = bucket.vacancy(&key).await? {
+                    return Ok(Entry::Vacant(vacancy));
+                }
+            }
         });
         self.push(FutureGetOrSet(call)).map_err(Fail::into_trap)
     }
 
     fn delete(&mut self, key: String) -> Result<Resource<FutureDone>> {
-        let call = self.start(Rights::WRITE, async move |bucket| Ok(bucket.delete(&key).await?));
+        let call = self.start_write(async move |bucket| Ok(bucket.delete(&key).await?));
         self.push(FutureDone(call)).map_err(Fail::into_trap)
     }
 }
@@ -175,7 +200,7 @@ impl cache::HostFutureGetOrSetResult for KvCtxView<'_> {
 
 impl cache::HostVacancy for KvCtxView<'_> {
     /// The value is stored when it is written: at once by the call for a whole body, and by closing the stream otherwise. This
-    /// function has no error to return, so a time to live of 0 is told by the call that writes.
+    /// function has no error to return, so a time to live of 0 is told by the call that writes, or that opens the stream.
     fn vacancy_fill(&mut self, vacancy: Resource<Vacant>, millis: Option<u32>) -> Result<Resource<Outgoing>> {
         let vacancy = self.table.get_mut(&vacancy)?.0.take();
         let vacancy = vacancy.ok_or_else(|| wasmtime::Error::msg("this vacancy was filled already"))?;

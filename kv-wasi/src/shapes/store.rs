@@ -1,6 +1,6 @@
 //! What the three shapes with the interface `store` have in common: values are lists, errors are a variant.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use wasmtime::component::Resource;
 
@@ -12,29 +12,29 @@ use crate::resources::OpenBucket;
 /// How a shape's cursors stand for the store's.
 pub(super) trait Cursor: Sized {
     /// The store's cursor behind the guest's.
-    fn find(self, view: &KvCtxView<'_>, bucket: &str) -> Result<String, Fail>;
+    fn find(self, view: &KvCtxView<'_>, open: &OpenBucket) -> Result<String, Fail>;
     /// The guest's cursor for the store's.
-    fn keep(view: &KvCtxView<'_>, bucket: &str, cursor: String) -> Self;
+    fn keep(view: &KvCtxView<'_>, open: &OpenBucket, cursor: String) -> Self;
 }
 
 impl Cursor for String {
-    fn find(self, _: &KvCtxView<'_>, _: &str) -> Result<String, Fail> {
+    fn find(self, _: &KvCtxView<'_>, _: &OpenBucket) -> Result<String, Fail> {
         Ok(self)
     }
 
-    fn keep(_: &KvCtxView<'_>, _: &str, cursor: String) -> Self {
+    fn keep(_: &KvCtxView<'_>, _: &OpenBucket, cursor: String) -> Self {
         cursor
     }
 }
 
 /// A number, which the guest's host remembers.
 impl Cursor for u64 {
-    fn find(self, view: &KvCtxView<'_>, bucket: &str) -> Result<String, Fail> {
-        view.ctx.shared.cursors.lock().unwrap_or_else(PoisonError::into_inner).find(bucket, self)
+    fn find(self, view: &KvCtxView<'_>, open: &OpenBucket) -> Result<String, Fail> {
+        view.ctx.shared.cursors.lock().unwrap_or_else(PoisonError::into_inner).find(open, self)
     }
 
-    fn keep(view: &KvCtxView<'_>, bucket: &str, cursor: String) -> Self {
-        view.ctx.shared.cursors.lock().unwrap_or_else(PoisonError::into_inner).keep(bucket, cursor)
+    fn keep(view: &KvCtxView<'_>, open: &OpenBucket, cursor: String) -> Self {
+        view.ctx.shared.cursors.lock().unwrap_or_else(PoisonError::into_inner).keep(open, cursor)
     }
 }
 
@@ -45,10 +45,11 @@ impl KvCtxView<'_> {
         bucket: &Resource<OpenBucket>,
         cursor: Option<C>,
     ) -> Result<(Vec<String>, Option<C>), Fail> {
-        let name: Arc<str> = self.bucket(bucket, Rights::LIST)?.name().into();
-        let cursor = cursor.map(|cursor| cursor.find(self, &name)).transpose()?;
+        self.bucket(bucket, Rights::LIST)?;
+        let open = self.table.get(bucket)?.clone();
+        let cursor = cursor.map(|cursor| cursor.find(self, &open)).transpose()?;
         let page = self.page(bucket, cursor.as_deref()).await?;
-        Ok((page.keys, page.cursor.map(|cursor| C::keep(self, &name, cursor))))
+        Ok((page.keys, page.cursor.map(|cursor| C::keep(self, &open, cursor))))
     }
 }
 
