@@ -50,6 +50,40 @@ async fn results_that_are_not_taken_have_an_end() {
     assert_eq!((values, refused.as_str()), (32, HELD));
 }
 
+/// On one thread nothing that the guest began has run before it lets go of it.
+#[tokio::test]
+async fn writes_that_nobody_waits_for_are_stored() {
+    let store = kv_memory::open_named("").unwrap();
+    let program = on("hostile-values", &store);
+    let mut running = program.start().await;
+    running.call::<_, ()>("write-untaken", (20_u32,)).await.unwrap();
+    drop(running);
+    program.guest.settled().await;
+    assert_eq!(store.open_bucket("cache").await.unwrap().keys("", None, None).await.unwrap().keys.len(), 20);
+}
+
+#[tokio::test]
+async fn streams_are_handles_too() {
+    let program = on("hostile-values", &kv_memory::open_named("").unwrap());
+    let mut running = program.start().await;
+    let (streams,): ((u32, String),) = running.call("hoard-streams", (60_000_u32,)).await.unwrap();
+    assert_eq!(streams, (44_999, "too many handles: this program holds 90000, which is the limit".to_owned()));
+    let (again,): ((u32, String),) = running.call("hoard-streams", (44_999_u32,)).await.unwrap();
+    assert_eq!(again, (44_999, String::new()));
+}
+
+#[tokio::test]
+async fn a_time_to_live_of_0_is_told_where_a_stream_would_hide_it() {
+    let store = kv_memory::open_named("").unwrap();
+    let program = on("hostile-values", &store);
+    let mut running = program.start().await;
+    let mut fill =
+        async |ttl: u32| running.call::<_, (Result<(), String>,)>("fill-by-stream", ("k", ttl)).await.unwrap().0;
+    assert_eq!(fill(0).await, Err("a time to live of 0 ms was asked for; it must be at least 1 ms".to_owned()));
+    assert_eq!(fill(60_000).await, Ok(()));
+    assert!(store.open_bucket("cache").await.unwrap().exists("k").await.unwrap());
+}
+
 #[tokio::test]
 async fn a_vacancy_is_filled_once() {
     let store = kv_memory::open_named("").unwrap();
@@ -73,6 +107,38 @@ enum Failure {
     Other(String),
     #[component(name = "unsupported")]
     Unsupported,
+}
+
+#[tokio::test]
+async fn a_missing_key_is_told_before_a_number_that_no_counter_holds() {
+    let store = kv_memory::open_named("").unwrap();
+    store.open_bucket("b").await.unwrap().set("k", "1").await.unwrap();
+    let program = on("exerciser-2023", &store);
+    let mut running = program.start().await;
+    let mut swap = async |key: &str, old: u64, new: u64| {
+        let args = ("b", key, old, new);
+        running.call::<_, (Result<bool, Failure>,)>("kv:guests/calls#compare-and-swap", args).await.unwrap().0
+    };
+    for (old, new) in [(1, 2), (u64::MAX, 2), (1, u64::MAX)] {
+        assert_eq!(swap("missing", old, new).await, Err(Failure::Other("Key not found".to_owned())));
+    }
+    assert!(matches!(swap("k", 1, u64::MAX).await, Err(Failure::Other(text)) if text.contains("than a counter holds")));
+}
+
+/// The store's own limit, which may be lower than the contract's.
+#[tokio::test]
+async fn a_list_of_all_keys_is_a_reply_too() {
+    let mut limits = kv_core::Limits::default();
+    limits.reply_bytes = 1_000;
+    let store = kv_memory::open_named("").unwrap().with_limits(limits).unwrap();
+    let bucket = store.open_bucket("b").await.unwrap();
+    for n in 0..100 {
+        bucket.set(&format!("key {n:02}"), "").await.unwrap();
+    }
+    let program = on("exerciser-0.1.0", &store);
+    let mut running = program.start().await;
+    let (keys,): (Result<Vec<String>, Failure>,) = running.call("kv:guests/calls#keys", ("b",)).await.unwrap();
+    assert_eq!(keys, Err(Failure::Other("query result exceeds limit of 1000 bytes".to_owned())));
 }
 
 /// A store has 1,024 for all its guests; one of them must not take them all, however many instances it has.

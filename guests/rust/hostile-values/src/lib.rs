@@ -6,7 +6,7 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-use wasi::keyvalue::cache::{self, FutureGetOrSetResult, FutureGetResult, GetOrSetEntry};
+use wasi::keyvalue::cache::{self, FutureGetOrSetResult, FutureGetResult, GetOrSetEntry, Vacancy};
 use wasi::keyvalue::eventual;
 use wasi::keyvalue::types::{Bucket, OutgoingValue};
 use wasi::keyvalue::wasi_keyvalue_error::Error;
@@ -54,15 +54,47 @@ impl Guest for Hostile {
         (values.len() as u32, first)
     }
 
+    fn write_untaken(n: u32) {
+        for key in 0..n {
+            let value = OutgoingValue::new_outgoing_value();
+            value.outgoing_value_write_body_sync(b"value").unwrap_or_else(|error| panic!("{}", error.trace()));
+            drop(cache::set(&key.to_string(), &value, None));
+        }
+    }
+
+    fn hoard_streams(n: u32) -> (u32, String) {
+        let mut held = Vec::new();
+        // So that it is a stream that the host refuses, by an error, and not a value, by a trap.
+        let _odd = OutgoingValue::new_outgoing_value();
+        for _ in 0..n {
+            let value = OutgoingValue::new_outgoing_value();
+            match value.outgoing_value_write_body_async() {
+                Ok(stream) => held.push((stream, value)),
+                Err(error) => return (held.len() as u32, error.trace()),
+            }
+        }
+        (held.len() as u32, String::new())
+    }
+
+    fn fill_by_stream(key: String, ttl_ms: u32) -> Result<(), String> {
+        let value = vacancy(&key).vacancy_fill(Some(ttl_ms));
+        let stream = value.outgoing_value_write_body_async().map_err(text)?;
+        stream.blocking_write_and_flush(b"value").map_err(|error| format!("{error:?}"))
+    }
+
     fn fill_twice(key: String) -> Result<(), String> {
-        let future: FutureGetOrSetResult = cache::get_or_set(&key);
-        future.listen_to_future_get_or_set_result().block();
-        let Some(Ok(GetOrSetEntry::Vacant(vacancy))) = future.future_get_or_set_result_get() else {
-            panic!("the key is not vacant");
-        };
-        let value = vacancy.vacancy_fill(None);
+        let value = vacancy(&key).vacancy_fill(None);
         value.outgoing_value_write_body_sync(b"first").map_err(text)?;
         value.outgoing_value_write_body_sync(b"second").map_err(text)
+    }
+}
+
+fn vacancy(key: &str) -> Vacancy {
+    let future: FutureGetOrSetResult = cache::get_or_set(key);
+    future.listen_to_future_get_or_set_result().block();
+    match future.future_get_or_set_result_get() {
+        Some(Ok(GetOrSetEntry::Vacant(vacancy))) => vacancy,
+        _ => panic!("the key is not vacant"),
     }
 }
 
