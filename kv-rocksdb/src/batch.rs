@@ -9,6 +9,7 @@ use bytes::Bytes;
 use kv_core::{Batch, Event, IncomingValue, Page, PageRequest, Result};
 use rocksdb::WriteBatch;
 
+use crate::call::charge;
 use crate::engine::{View, Way};
 use crate::entry::{Old, change};
 use crate::error::Fault;
@@ -16,7 +17,7 @@ use crate::io::offload;
 use crate::many;
 use crate::record::INLINE_VALUE_BYTES;
 use crate::registry::BucketState;
-use crate::store::{Bucket, Inner, charge};
+use crate::store::{Bucket, Inner};
 
 /// Batches up to this many entries are applied on the caller's task: they take well under the 1 ms that a poll may last.
 /// The contract asks for the pool above 1,024 entries.

@@ -5,12 +5,13 @@ use bytes::Bytes;
 use kv_core::local::is_due;
 use kv_core::{Atomic, Begun, Cache, IncomingValue, ProviderBucket, ReadWrite, Result, Watch};
 
+use crate::call::charge_due;
 use crate::engine::View;
 use crate::entry::{Entry, look};
 use crate::error::Fault;
 use crate::record::Value;
 use crate::registry::BucketState;
-use crate::store::{Bucket, charge_due};
+use crate::store::Bucket;
 
 impl ProviderBucket for Bucket {
     fn atomic(&self) -> Option<&dyn Atomic> {
