@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kv_core::Result;
@@ -25,6 +25,12 @@ pub(crate) const SLICE: Duration = Duration::from_micros(400);
 /// Units of a task's budget that one call uses up at most: all that tokio gives, so that the longest calls let others run
 /// once, however soon the pool is done with them.
 const MOST_CHARGED: usize = 128;
+
+/// What a unit stands for, as in `kv_core::local`.
+const UNIT: Duration = Duration::from_micros(5);
+
+/// Units that a short call is charged at most.
+const SHORT_UNITS: usize = 1;
 
 /// Times that a step finds its record out of memory, having had it read, before it runs where it may wait.
 const COLD_TRIES: usize = 2;
@@ -54,6 +60,20 @@ pub(crate) async fn charge(units: usize) {
     for _ in 0..units.clamp(1, MOST_CHARGED) {
         consume_budget().await;
     }
+}
+
+/// Uses it up by a call's own time, as far as the units that were charged for it fall short of that.
+pub(crate) async fn charge_rest(took: Duration, charged: usize) {
+    match rest(took, charged) {
+        0 => {}
+        units => charge(units).await,
+    }
+}
+
+/// Units that a call has to use up besides those that were charged for it.
+fn rest(took: Duration, charged: usize) -> usize {
+    let units = took.as_nanos() / UNIT.as_nanos();
+    usize::try_from(units).unwrap_or(usize::MAX).saturating_sub(charged)
 }
 
 impl Inner {
@@ -110,19 +130,24 @@ impl Bucket {
     ) -> Result<T> {
         charge_short().await;
         match self.read_here(key, step) {
-            Some(done) => done,
+            Some((done, 0)) => done,
+            Some((done, units)) => {
+                charge(units).await;
+                done
+            }
             // Boxed, so that the usual future stays small.
             None => Box::pin(self.read_on_pool(key, step)).await,
         }
     }
 
-    /// Runs a read of one key on the caller's task; `None` where memory can't answer.
+    /// Runs a read of one key on the caller's task; `None` where memory can't answer. Gives the units as well that are still
+    /// to be charged for it.
     #[inline]
     pub(crate) fn read_here<T>(
         &self,
         key: &str,
         step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>,
-    ) -> Option<Result<T>> {
+    ) -> Option<(Result<T>, usize)> {
         let inner = &*self.inner;
         let way = inner.config.io.inline()?;
         if way == Way::Quick && inner.trust.leaves_out_probe() {
@@ -139,17 +164,21 @@ impl Bucket {
         if way == Way::Quick {
             inner.counts.hits.note();
         }
-        Some(done.map_err(|fault| fault.into_error(READING)))
+        Some((done.map_err(|fault| fault.into_error(READING)), 0))
     }
 
     /// Runs a read on the task that may wait, and notes whether it did.
     #[cold]
-    fn read_trusted<T>(&self, key: &str, step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>) -> Result<T> {
-        let begun = Instant::now();
-        let done = self.inner.engine.wait(READING, |view| step(view, &self.state, key));
-        self.inner.trust.note(begun.elapsed());
-        self.inner.counts.trusted.note();
-        done
+    fn read_trusted<T>(
+        &self,
+        key: &str,
+        step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>,
+    ) -> (Result<T>, usize) {
+        let inner = &*self.inner;
+        inner.counts.trusted.note();
+        let read = || inner.engine.wait(READING, |view| step(view, &self.state, key));
+        let (done, took) = inner.trust.time_on_task(read);
+        (done, rest(took, SHORT_UNITS))
     }
 
     /// Runs a read of one key on the pool, from which is learnt whether the system has such reads in memory.
@@ -289,3 +318,7 @@ impl Bucket {
         inner.engine.run(way, |view| step(&mut Entry::lock(inner, view, &self.state, key)))
     }
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;
