@@ -98,8 +98,8 @@ impl Trust {
         (done, (self.meters.clock)().duration_since(begun))
     }
 
-    /// Runs a single read on the task and notes whether it waited, by the clock alone, which is asked
-    /// sooner than the system.
+    /// Runs a single read on the task and notes whether it waited, by the clock alone, which costs less to ask
+    /// than the system.
     pub(crate) fn time_on_task<T>(&self, read: impl FnOnce() -> T) -> (T, Duration) {
         let (done, took) = self.time(read);
         if took > self.long {
