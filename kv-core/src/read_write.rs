@@ -61,7 +61,8 @@ pub trait ReadWrite: Send + Sync {
     /// Begins [`get`](Self::get), and ends it where nothing has to be waited for. [`Bucket`](crate::Bucket) reads by it.
     ///
     /// For providers that hold data in memory; everybody else keeps the body that is here. It must use up the cooperative
-    /// budget as other calls do (RUN-2), and do nothing more than a poll may.
+    /// budget as other calls do (RUN-2), and do nothing more than a poll may. Whoever has `get` go by way of this function must
+    /// write it too: by the body that is here each of the two would call the other without end.
     fn begin_get<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
         Begun::Pending(self.get(key))
     }
@@ -72,7 +73,11 @@ pub trait ReadWrite: Send + Sync {
     /// value or the new one, whole; a reader may see it before it is acknowledged (RW-6).
     async fn set(&self, key: &str, value: Bytes) -> Result<()>;
 
-    /// Begins [`set`](Self::set), as [`begin_get`](Self::begin_get) begins `get`.
+    /// Begins [`set`](Self::set), as [`begin_get`](Self::begin_get) begins `get`, and with the same trap.
+    ///
+    /// Unlike a future, which does nothing until it is polled, this may have written when it returns, also where it gives
+    /// [`Begun::Pending`], which may only wait for the acknowledgement. To drop that is to drop the call: the old value or
+    /// the new one stands there, whole (RW-6).
     fn begin_set<'a>(&'a self, key: &'a str, value: Bytes) -> Begun<'a, ()> {
         Begun::Pending(self.set(key, value))
     }

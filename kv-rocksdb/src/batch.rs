@@ -9,6 +9,7 @@ use bytes::Bytes;
 use kv_core::{Batch, Event, IncomingValue, Page, PageRequest, Result};
 use rocksdb::WriteBatch;
 
+use crate::call::{charge, charge_rest};
 use crate::engine::{View, Way};
 use crate::entry::{Old, change};
 use crate::error::Fault;
@@ -16,7 +17,7 @@ use crate::io::offload;
 use crate::many;
 use crate::record::INLINE_VALUE_BYTES;
 use crate::registry::BucketState;
-use crate::store::{Bucket, Inner, charge};
+use crate::store::{Bucket, Inner};
 
 /// Batches up to this many entries are applied on the caller's task: they take well under the 1 ms that a poll may last.
 /// The contract asks for the pool above 1,024 entries.
@@ -32,14 +33,18 @@ const KEYS_PER_UNIT: usize = 16;
 impl Batch for Bucket {
     async fn get_many(&self, keys: &[&str], budget: usize) -> Result<Vec<Option<IncomingValue>>> {
         const DOING: &str = "reading entries";
-        charge(keys.len().div_ceil(KEYS_PER_UNIT)).await;
+        let charged = keys.len().div_ceil(KEYS_PER_UNIT);
+        charge(charged).await;
         let inner = &*self.inner;
         if keys.len() <= many::TOGETHER
             && let Some((way, is_trusted)) = inner.reading_many()
         {
             let read =
                 || inner.engine.run(way, |view| many::values_here(view, &inner.counts, &self.state, keys, budget));
-            match if is_trusted { inner.trust_many.watch(read) } else { read() } {
+            let trust = &inner.trust_many;
+            let (done, took) = if is_trusted { trust.watch_on_task(read) } else { trust.time(read) };
+            charge_rest(took, charged).await;
+            match done {
                 Err(Fault::Cold) => inner.counts.misses.note(),
                 // More than a task should copy, or a batch came between.
                 Err(Fault::Alone) => {}
@@ -47,7 +52,7 @@ impl Batch for Bucket {
                     if is_trusted {
                         inner.counts.trusted.add(keys.len());
                     } else if way == Way::Quick {
-                        inner.trust_many.earn();
+                        trust.earn();
                         inner.counts.hits.add(keys.len());
                     }
                     return done.map_err(|fault| fault.into_error(DOING));

@@ -5,12 +5,13 @@ use bytes::Bytes;
 use kv_core::local::is_due;
 use kv_core::{Atomic, Begun, Cache, IncomingValue, ProviderBucket, ReadWrite, Result, Watch};
 
+use crate::call::{charge, charge_due};
 use crate::engine::View;
 use crate::entry::{Entry, look};
 use crate::error::Fault;
 use crate::record::Value;
 use crate::registry::BucketState;
-use crate::store::{Bucket, charge_due};
+use crate::store::Bucket;
 
 impl ProviderBucket for Bucket {
     fn atomic(&self) -> Option<&dyn Atomic> {
@@ -30,17 +31,26 @@ impl Bucket {
     /// Reads a value where it is asked for if memory can answer, else on the pool.
     #[inline]
     fn get_here<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
-        match self.read_here(key, see) {
-            Some(Ok(Seen::Absent)) => Begun::Done(Ok(None)),
-            Some(Ok(Seen::Here(value))) => Begun::Done(Ok(Some(value.into()))),
-            Some(Ok(Seen::Elsewhere)) => Begun::Pending(Box::pin(self.get_large(key))),
-            Some(Err(error)) => Begun::Done(Err(error)),
-            None => Begun::Pending(Box::pin(async move {
+        let Some((read, units)) = self.read_here(key, see) else {
+            return Begun::Pending(Box::pin(async move {
                 match self.read_on_pool(key, see).await? {
                     Seen::Absent => Ok(None),
                     Seen::Here(value) => Ok(Some(value.into())),
                     Seen::Elsewhere => self.get_large(key).await,
                 }
+            }));
+        };
+        let begun = match read {
+            Ok(Seen::Absent) => Begun::Done(Ok(None)),
+            Ok(Seen::Here(value)) => Begun::Done(Ok(Some(value.into()))),
+            Ok(Seen::Elsewhere) => Begun::Pending(Box::pin(self.get_large(key))),
+            Err(error) => Begun::Done(Err(error)),
+        };
+        match units {
+            0 => begun,
+            units => Begun::Pending(Box::pin(async move {
+                charge(units).await;
+                begun.end().await
             })),
         }
     }

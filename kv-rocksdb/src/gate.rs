@@ -12,13 +12,13 @@ use crate::places::Places;
 
 /// Shared by each write. Held alone by what may take long, so that nobody waits for that on the engine's own locks.
 ///
-/// A fair lock, and a way past it for steps that never wait: they are counted where only their own thread counts. One lock for
-/// all of them would cost two threads a tenth of a write.
+/// A fair lock, and a way past it for steps that are one call without an await: they are counted at their thread's own place. One
+/// lock for all of them would cost two threads a tenth of a write.
 pub(crate) struct Gate {
     lock: Arc<RwLock<()>>,
     /// Steps that went past the lock and are under way.
     passing: Places<AtomicUsize>,
-    /// Whether somebody holds the lock alone: nobody may go past it.
+    /// Whether somebody holds the lock alone, if only to wait for those who passed: nobody else may go past it.
     is_held: AtomicBool,
     /// Told by each step that ends meanwhile.
     passed: Notify,
@@ -36,7 +36,7 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Shares the gate without waiting, for one synchronous step; `None` while somebody is alone.
+    /// Shares the gate without waiting, for one synchronous step; `None` while somebody is alone, or waits for steps to end.
     #[inline]
     pub(crate) fn pass(&self) -> Option<Passing<'_>> {
         let place = self.passing.own();

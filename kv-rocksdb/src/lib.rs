@@ -4,6 +4,7 @@ mod atomic;
 mod batch;
 mod bucket;
 mod cache;
+mod call;
 mod checkpoint;
 mod committer;
 mod config;

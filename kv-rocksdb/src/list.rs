@@ -8,12 +8,13 @@ use kv_core::{Page, PageRequest, Result};
 use rocksdb::DBRawIterator;
 use tokio::task::yield_now;
 
+use crate::call::{SLICE, charge};
 use crate::engine::{View, Way};
 use crate::error::Fault;
 use crate::io::offload;
 use crate::layout::{PhysicalKey, prefix_range, split_entry};
 use crate::record::Record;
-use crate::store::{Bucket, SLICE, charge};
+use crate::store::Bucket;
 
 /// How cursors name this provider (LST-2).
 const PROVIDER: &str = "rocksdb";

@@ -49,8 +49,28 @@ pub(crate) fn values_here(
     keys: &[&str],
     budget: usize,
 ) -> Result<Vec<Option<IncomingValue>>, Fault> {
+    unless_met(counts, state, |id| match id {
+        Some(id) => short_values(view, id, keys, budget),
+        None => Ok(vec![None; keys.len()]),
+    })
+}
+
+/// Runs a read on the state that the bucket has, and refuses what it gives where a batch or a drop came between. Errors too:
+/// a limit may be passed by values that never stood there together.
+fn unless_met<T>(
+    counts: &Counts,
+    state: &BucketState,
+    read: impl FnOnce(Option<u64>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let before = counts.batches().ok_or(Fault::Alone)?;
-    let Some(id) = state.id() else { return Ok(vec![None; keys.len()]) };
+    let id = state.id();
+    let done = read(id);
+    // Single writes may come between two keys, but no reader sees a part of a batch (BAT-4).
+    let is_whole = counts.batches() == Some(before) && state.id() == id;
+    if is_whole { done } else { Err(Fault::Alone) }
+}
+
+fn short_values(view: View<'_>, id: u64, keys: &[&str], budget: usize) -> Result<Vec<Option<IncomingValue>>, Fault> {
     let mut left = Left::new(budget);
     let mut values = vec![None; keys.len()];
     let mut take = |place: usize, raw: DBPinnableSlice<'_>| {
@@ -74,9 +94,7 @@ pub(crate) fn values_here(
     } else {
         look_up(view, id, keys, view.options(), take)?;
     }
-    // Single writes may come between two keys, but no reader sees a part of a batch (BAT-4).
-    let is_whole = counts.batches() == Some(before) && state.id() == Some(id);
-    if is_whole { Ok(values) } else { Err(Fault::Alone) }
+    Ok(values)
 }
 
 /// Reads the values of many keys, at most `budget` bytes of them, under one state of the store. For a thread that may wait.
@@ -172,4 +190,30 @@ pub(crate) fn heads(view: View<'_>, id: u64, keys: &[&str]) -> Result<Vec<Option
         Ok(())
     })?;
     Ok(heads)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::open::open;
+
+    #[test]
+    fn what_met_a_batch_counts_for_nothing_not_even_as_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let handle = open(Config::new(folder.path())).unwrap();
+        let inner = &handle.inner;
+        let state = inner.engine.run(Way::Shared, |view| inner.registry.state(view, "b")).unwrap();
+        let read = |batches| {
+            unless_met::<()>(&inner.counts, &state, |_| {
+                inner.counts.begun.fetch_add(batches, Ordering::SeqCst);
+                inner.counts.ended.fetch_add(batches, Ordering::SeqCst);
+                Err(Error::reply_limit(0).into())
+            })
+        };
+        assert!(matches!(read(0), Err(Fault::Own(_))));
+        assert!(matches!(read(1), Err(Fault::Alone)));
+    }
 }

@@ -23,13 +23,18 @@ use crate::options::options;
 use crate::registry::{Registry, read_number};
 use crate::store::{Counts, FolderLock, Handle, Inner};
 use crate::sweeper;
-use crate::trust::Trust;
+use crate::trust::{Meters, Trust};
 
 /// The file that says which files are the store's.
 pub(crate) const CURRENT: &str = "CURRENT";
 
 /// Opens the store. Blocks the thread.
-pub(crate) fn open(mut config: Config) -> Result<Handle> {
+pub(crate) fn open(config: Config) -> Result<Handle> {
+    open_with(config, Meters::default())
+}
+
+/// The same, with what tells how long reads take.
+pub(crate) fn open_with(mut config: Config, meters: Meters) -> Result<Handle> {
     enter_folder(&config)?;
     // The engine knows its own locks by the path.
     config.path = config.path.canonicalize().map_err(|cause| at_path("looking at", &config.path, cause))?;
@@ -64,13 +69,19 @@ pub(crate) fn open(mut config: Config) -> Result<Handle> {
         Marker::write(folder, Mark::Open)
     };
     sync().map_err(|cause| at_path("opening the store in", folder, cause))?;
-    assemble(config, db, registry, lock).map_err(|cause| {
+    assemble(config, meters, db, registry, lock).map_err(|cause| {
         let kind = io_kind(&cause);
         Error::new(kind, Effect::None, format!("starting the store: {}", sentence(kind))).with_source(cause)
     })
 }
 
-fn assemble(config: Config, db: Db, registry: Registry, lock: Option<FolderLock>) -> io::Result<Handle> {
+fn assemble(
+    config: Config,
+    meters: Meters,
+    db: Db,
+    registry: Registry,
+    lock: Option<FolderLock>,
+) -> io::Result<Handle> {
     let engine = Arc::new(Engine::new(db));
     let committer = match config.durability {
         Durability::Power => Some(committer::start(Arc::clone(&engine))?),
@@ -84,8 +95,8 @@ fn assemble(config: Config, db: Db, registry: Registry, lock: Option<FolderLock>
         committer,
         bell: Arc::new(Bell::default()),
         counts: Counts::default(),
-        trust: Trust::of_single_reads(),
-        trust_many: Trust::of_reads_of_many(),
+        trust: Trust::of_single_reads(meters),
+        trust_many: Trust::of_reads_of_many(meters),
         lock: Mutex::new(lock),
         engine,
         config,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-/// Places. Threads have one each, unless there are more.
+/// Places. Each new thread takes the next one, so that threads share them once so many have begun.
 const SHARDS: usize = 64;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -34,8 +34,8 @@ impl<T> Places<T> {
     }
 }
 
-/// Counts events that are too frequent for one shared number, for people: two threads that share a place and meet there lose a
-/// count, which spares all others an atomic step.
+/// Counts events that are too frequent for one shared number, for people: threads that share a place and meet there lose counts,
+/// which spares all others an atomic step.
 pub(crate) struct Tally(Places<AtomicU64>);
 
 impl Default for Tally {

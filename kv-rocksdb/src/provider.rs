@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 
+use crate::call::SLICE;
 use crate::config::Config;
 use crate::engine::{View, Way};
 use crate::engine_version::VERSION_HERE;
@@ -27,7 +28,7 @@ use crate::marker::{Mark, Marker};
 use crate::open;
 use crate::record::Record;
 use crate::registry::{self, BucketState, Owner, read_number};
-use crate::store::{Bucket, Handle, Inner, SLICE};
+use crate::store::{Bucket, Handle, Inner};
 
 /// What this provider declares with a durability class (contract, section 2).
 #[must_use]

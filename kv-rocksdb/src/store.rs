@@ -1,67 +1,20 @@
-//! What all handles on a store share, and how their calls run.
+//! What all handles on a store share, and how it ends with the last of them.
 
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use kv_core::Result;
-use kv_core::local::errors::unsynced;
-use kv_core::local::{Bell, Committer, Hub, KeyLocks, is_due, units_due};
+use kv_core::local::{Bell, Committer, Hub, KeyLocks};
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
-use tokio::task::coop::consume_budget;
 
 use crate::config::Config;
-use crate::engine::{Engine, View, Way};
-use crate::entry::{Entry, load};
-use crate::error::Fault;
+use crate::engine::Engine;
 use crate::gate::Gate;
-use crate::io::{IoPolicy, offload};
-use crate::layout::PhysicalKey;
 use crate::places::Tally;
 use crate::registry::{BucketState, Registry};
 use crate::trust::Trust;
-
-/// How long a step of longer work takes before it lets others run: well under the 1 ms that a poll may last
-/// (RUN-2).
-pub(crate) const SLICE: Duration = Duration::from_micros(400);
-
-/// Units of a task's budget that one call uses up at most: all that tokio gives, so that the longest calls let others run
-/// once, however soon the pool is done with them.
-const MOST_CHARGED: usize = 128;
-
-/// Times that a step finds its record out of memory, having had it read, before it runs where it may wait.
-const COLD_TRIES: usize = 2;
-
-/// What a call was doing when it failed.
-const READING: &str = "reading an entry";
-const WRITING: &str = "writing an entry";
-
-/// Uses up the task's budget for a short call (RUN-2).
-#[inline]
-async fn charge_short() {
-    if is_due() {
-        charge_due().await;
-    }
-}
-
-/// Uses it up for short calls that were counted.
-pub(crate) async fn charge_due() {
-    for _ in 0..units_due() {
-        consume_budget().await;
-    }
-}
-
-/// Uses up the task's budget by the work of a longer call, or a task that makes long ones again and again would not yield for
-/// tens of milliseconds (RUN-2).
-pub(crate) async fn charge(units: usize) {
-    for _ in 0..units.clamp(1, MOST_CHARGED) {
-        consume_budget().await;
-    }
-}
 
 /// A store, without its threads.
 pub(crate) struct Inner {
@@ -174,51 +127,6 @@ impl Drop for FolderLock {
     }
 }
 
-impl Inner {
-    /// Waits until what was written is as durable as the store promises (DUR-1).
-    #[inline]
-    pub(crate) async fn acknowledge(&self) -> Result<()> {
-        match &self.committer {
-            None => Ok(()),
-            Some(committer) => committer.acknowledge().await.map_err(|failed| unsynced(&failed)),
-        }
-    }
-
-    /// How a read of many keys runs on the caller's task, and whether it may wait there; `None` if it does not.
-    pub(crate) fn reading_many(&self) -> Option<(Way, bool)> {
-        match self.config.io {
-            IoPolicy::Auto if self.trust_many.is_enough() => Some((Way::Shared, true)),
-            policy => policy.inline().map(|way| (way, false)),
-        }
-    }
-
-    /// Runs a step on the pool, alone. It goes on if this future is dropped.
-    pub(crate) async fn run_alone<T: Send + 'static>(
-        self: &Arc<Self>,
-        doing: &'static str,
-        step: impl FnOnce(&Self, View<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        let alone = self.gate.alone().await;
-        let inner = Arc::clone(self);
-        offload(move || {
-            inner.engine.check_writable()?;
-            let done = inner.engine.run(Way::Alone, |view| {
-                view.check_stall()?;
-                step(&inner, view)
-            });
-            drop(alone);
-            done.map_err(|fault| fault.into_error(doing))
-        })
-        .await?
-    }
-
-    /// Has a row read into memory, on the pool and without any lock.
-    pub(crate) async fn warm(self: &Arc<Self>, key: impl AsRef<[u8]> + Send + 'static) -> Result<()> {
-        let inner = Arc::clone(self);
-        offload(move || inner.engine.wait(READING, |view| view.get(key).map(drop))).await?
-    }
-}
-
 /// An open bucket.
 #[derive(Clone)]
 pub(crate) struct Bucket {
@@ -231,192 +139,5 @@ pub(crate) struct Bucket {
 impl Bucket {
     pub(crate) fn new(handle: &Arc<Handle>, state: Arc<BucketState>) -> Self {
         Self { inner: Arc::clone(&handle.inner), state, _handle: Arc::clone(handle) }
-    }
-
-    /// Runs a read of one key: where it is asked for if memory can answer, else on the pool.
-    pub(crate) async fn read<T: Send + 'static>(
-        &self,
-        key: &str,
-        step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault> + Copy + Send + 'static,
-    ) -> Result<T> {
-        charge_short().await;
-        match self.read_here(key, step) {
-            Some(done) => done,
-            // Boxed, so that the usual future stays small.
-            None => Box::pin(self.read_on_pool(key, step)).await,
-        }
-    }
-
-    /// Runs a read of one key on the caller's task; `None` where memory can't answer.
-    #[inline]
-    pub(crate) fn read_here<T>(
-        &self,
-        key: &str,
-        step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>,
-    ) -> Option<Result<T>> {
-        let inner = &*self.inner;
-        let way = inner.config.io.inline()?;
-        if way == Way::Quick && inner.trust.leaves_out_probe() {
-            return Some(self.read_trusted(key, step));
-        }
-        let done = inner.engine.run(way, |view| step(view, &self.state, key));
-        if matches!(done, Err(Fault::Cold)) {
-            if inner.trust.missed() {
-                return Some(self.read_trusted(key, step));
-            }
-            inner.counts.misses.note();
-            return None;
-        }
-        if way == Way::Quick {
-            inner.counts.hits.note();
-        }
-        Some(done.map_err(|fault| fault.into_error(READING)))
-    }
-
-    /// Runs a read on the task that may wait, and notes whether it did.
-    #[cold]
-    fn read_trusted<T>(&self, key: &str, step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>) -> Result<T> {
-        let begun = Instant::now();
-        let done = self.inner.engine.wait(READING, |view| step(view, &self.state, key));
-        self.inner.trust.note(begun.elapsed());
-        self.inner.counts.trusted.note();
-        done
-    }
-
-    /// Runs a read of one key on the pool, from which is learnt whether the system has such reads in memory.
-    pub(crate) async fn read_on_pool<T: Send + 'static>(
-        &self,
-        key: &str,
-        step: impl FnOnce(View<'_>, &BucketState, &str) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        let (bucket, key) = (self.clone(), key.to_owned());
-        let step = move |view: View<'_>| bucket.inner.trust.watch(|| step(view, &bucket.state, &key));
-        let inner = Arc::clone(&self.inner);
-        offload(move || inner.engine.wait(READING, step)).await?
-    }
-
-    /// Reads a value on the pool, large or not.
-    pub(crate) async fn load_on_pool(&self, key: &str) -> Result<Option<Bytes>> {
-        let (bucket, key) = (self.clone(), key.to_owned());
-        offload(move || bucket.inner.engine.wait(READING, |view| load(view, &bucket.state, &key))).await?
-    }
-
-    /// Runs a step on one entry under its key's lock. It may be run several times, of which the last one counts: those
-    /// before it changed nothing.
-    pub(crate) async fn write<T: Send + 'static>(
-        &self,
-        key: &str,
-        step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        charge_short().await;
-        match self.write_here(key, &step) {
-            Ok(done) => done,
-            // Boxed, so that the usual future stays small.
-            Err(fault) => Box::pin(self.write_slowly(key, step, fault)).await,
-        }
-    }
-
-    /// Runs a step on the caller's task, or tells why it must run elsewhere: nothing for a gate that others hold.
-    #[inline]
-    pub(crate) fn write_here<T>(
-        &self,
-        key: &str,
-        step: &impl Fn(&mut Entry<'_>) -> Result<T, Fault>,
-    ) -> Result<Result<T>, Option<Fault>> {
-        let way = self.inner.config.io.inline().ok_or(None)?;
-        let Some(_shared) = self.inner.gate.pass() else { return Err(None) };
-        if let Err(refused) = self.inner.engine.check_writable() {
-            return Ok(Err(refused));
-        }
-        match self.step(way, key, step) {
-            Err(elsewhere) if elsewhere.is_elsewhere() => Err(Some(elsewhere)),
-            done => Ok(done.map_err(|fault| fault.into_error(WRITING))),
-        }
-    }
-
-    /// Goes on with a step that could not run on the caller's task.
-    pub(crate) async fn write_slowly<T: Send + 'static>(
-        &self,
-        key: &str,
-        step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
-        mut fault: Option<Fault>,
-    ) -> Result<T> {
-        let Some(way) = self.inner.config.io.inline() else { return self.write_on_pool(key, step).await };
-        let mut cold = 0;
-        loop {
-            match fault {
-                // The gate was held alone.
-                None => {}
-                Some(Fault::Cold) if cold < COLD_TRIES => {
-                    cold += 1;
-                    self.warm(key).await?;
-                }
-                Some(fault) => {
-                    self.note_stall(&fault);
-                    return self.write_alone(key, step).await;
-                }
-            }
-            let _shared = self.inner.gate.share().await;
-            self.inner.engine.check_writable()?;
-            match self.step(way, key, &step) {
-                Err(elsewhere) if elsewhere.is_elsewhere() => fault = Some(elsewhere),
-                done => return done.map_err(|fault| fault.into_error(WRITING)),
-            }
-        }
-    }
-
-    /// The call goes on if this future is dropped, and must keep those out who want to be alone until it ends.
-    async fn write_on_pool<T: Send + 'static>(
-        &self,
-        key: &str,
-        step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        let shared = self.inner.gate.share_owned().await;
-        let (bucket, at) = (self.clone(), key.to_owned());
-        let (done, step) = offload(move || {
-            let done = match bucket.inner.engine.check_writable() {
-                Ok(()) => bucket.step(Way::Shared, &at, &step),
-                Err(refused) => Err(Fault::Own(refused)),
-            };
-            drop(shared);
-            (done, step)
-        })
-        .await?;
-        match done {
-            Err(elsewhere) if elsewhere.is_elsewhere() => {
-                self.note_stall(&elsewhere);
-                self.write_alone(key, step).await
-            }
-            done => done.map_err(|fault| fault.into_error(WRITING)),
-        }
-    }
-
-    async fn write_alone<T: Send + 'static>(
-        &self,
-        key: &str,
-        step: impl Fn(&mut Entry<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        let (state, key) = (Arc::clone(&self.state), key.to_owned());
-        let step = move |inner: &Inner, view: View<'_>| step(&mut Entry::lock(inner, view, &state, &key));
-        self.inner.run_alone(WRITING, step).await
-    }
-
-    pub(crate) fn note_stall(&self, fault: &Fault) {
-        if matches!(fault, Fault::Stalled) {
-            self.inner.counts.stalls.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Has the entry's record read into memory.
-    async fn warm(&self, key: &str) -> Result<()> {
-        match self.state.id() {
-            Some(id) => self.inner.warm(PhysicalKey::entry(id, key)).await,
-            None => Ok(()),
-        }
-    }
-
-    fn step<T>(&self, way: Way, key: &str, step: &impl Fn(&mut Entry<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
-        let inner = &*self.inner;
-        inner.engine.run(way, |view| step(&mut Entry::lock(inner, view, &self.state, key)))
     }
 }

@@ -1,28 +1,32 @@
 //! Whether a read that the block cache can't answer may run on the caller's task after all.
 //!
 //! What is in no cache of ours is often in the system's. Reading it there takes microseconds, a fraction of the way to the
-//! pool and back, but nobody can ask the system without the risk to wait for the disk. The pool's reads tell: once so many
-//! of them in a row found all in memory, reads run on the task all the same, until they lose that credit again. Each read
-//! that waits costs as much as a thousand earn, so at most one in a thousand can hold a task up (RUN-2).
+//! pool and back, but nobody can ask the system without the risk to wait for the disk. The pool's reads tell: each that found
+//! all in memory earns a point, and with enough points reads run on the task all the same, until they lose them again. A read
+//! that waited costs as many points as are enough, so at most one in so many can hold a task up (RUN-2).
 //!
-//! Reads of many keys have a credit of their own: the engine looks them up together in three quarters of the time, but can't be
-//! told not to wait. What probes answered earns it too.
+//! Reads of many keys have points of their own: the engine looks them up together in three quarters of the time, but can't be
+//! told not to wait. What probes answered earns them too.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::Fault;
 
 /// Reads from memory that earn what one that waits costs, and from which on reads run on the task. One in so many is under the
-/// thousandth that RUN-2 leaves: for single reads by far, for they are judged by the clock.
-const ENOUGH: u32 = 4_096;
-const ENOUGH_OF_MANY: u32 = 1_024;
+/// thousandth that RUN-2 leaves, for single reads by far.
+const ENOUGH: i32 = 4_096;
+const ENOUGH_OF_MANY: i32 = 1_024;
 
-/// The most that can be earned: so many times the system may take the core away within a read, which looks like waiting, before
-/// reads leave the task for a while.
-const MOST: u32 = 4;
+/// The most that can be earned, in what is enough: one time fewer the system may take the core away within a read, which looks
+/// like waiting, before reads leave the task for a while.
+const MOST: i32 = 4;
 
-/// A read on the task that took longer has waited (RUN-2).
+/// A read on the task that took longer has waited (RUN-2). Of many keys: half of what a poll may last, for up to 128 of them
+/// take longer than one even from memory.
 const LONG: Duration = Duration::from_micros(200);
+const LONG_OF_MANY: Duration = Duration::from_micros(500);
 
 /// Reads of a thread that leave out the probe once one missed: what comes after a miss mostly misses too.
 const UNPROBED: u32 = 256;
@@ -32,19 +36,36 @@ thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(0) };
 }
 
+/// What tells how long a read took and whether it waited.
+#[derive(Clone, Copy)]
+pub(crate) struct Meters {
+    pub(crate) clock: fn() -> Instant,
+    /// How often this thread has waited, and how many blocks it has read from disks; `None` where the system does not tell.
+    pub(crate) waits: fn() -> Option<(i64, i64)>,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self { clock: Instant::now, waits }
+    }
+}
+
 /// What reads have earned so far.
 pub(crate) struct Trust {
-    earned: AtomicU32,
-    enough: u32,
+    /// Below zero where several reads on tasks waited at once: each of them held its task up, and each is paid for.
+    earned: AtomicI32,
+    enough: i32,
+    long: Duration,
+    meters: Meters,
 }
 
 impl Trust {
-    pub(crate) fn of_single_reads() -> Self {
-        Self { earned: AtomicU32::new(0), enough: ENOUGH }
+    pub(crate) fn of_single_reads(meters: Meters) -> Self {
+        Self { earned: AtomicI32::new(0), enough: ENOUGH, long: LONG, meters }
     }
 
-    pub(crate) fn of_reads_of_many() -> Self {
-        Self { earned: AtomicU32::new(0), enough: ENOUGH_OF_MANY }
+    pub(crate) fn of_reads_of_many(meters: Meters) -> Self {
+        Self { earned: AtomicI32::new(0), enough: ENOUGH_OF_MANY, long: LONG_OF_MANY, meters }
     }
 
     /// Whether reads run on the task.
@@ -70,33 +91,70 @@ impl Trust {
         is_enough
     }
 
-    /// Notes a read on the task.
-    pub(crate) fn note(&self, took: Duration) {
-        self.count(took <= LONG);
+    /// Runs a read, and gives how long it took as well.
+    pub(crate) fn time<T>(&self, read: impl FnOnce() -> T) -> (T, Duration) {
+        let begun = (self.meters.clock)();
+        let done = read();
+        (done, (self.meters.clock)().duration_since(begun))
+    }
+
+    /// Runs a single read on the task and notes whether it waited, by the clock alone, which costs less to ask
+    /// than the system.
+    pub(crate) fn time_on_task<T>(&self, read: impl FnOnce() -> T) -> (T, Duration) {
+        let (done, took) = self.time(read);
+        if took > self.long {
+            self.owe()
+        } else {
+            self.earn()
+        }
+        (done, took)
+    }
+
+    /// Runs a read of many keys on the task and notes whether it waited, by the clock and by the system's account.
+    pub(crate) fn watch_on_task<T>(&self, read: impl FnOnce() -> Result<T, Fault>) -> (Result<T, Fault>, Duration) {
+        let before = (self.meters.waits)();
+        let (done, took) = self.time(read);
+        if took > self.long || before.is_none() || (self.meters.waits)() != before {
+            self.owe();
+        } else if !matches!(done, Err(Fault::Alone)) {
+            // One that gave up may not have read anything.
+            self.earn();
+        }
+        (done, took)
     }
 
     /// Runs a read on the pool and notes whether it waited.
     pub(crate) fn watch<T>(&self, read: impl FnOnce() -> T) -> T {
-        let before = waits();
+        let before = (self.meters.waits)();
         let done = read();
         // Where the system does not tell, nothing is earned.
-        self.count(before.is_some() && waits() == before);
+        if before.is_some() && (self.meters.waits)() == before {
+            self.earn()
+        } else {
+            self.lose()
+        }
         done
     }
 
     /// Notes a read that memory answered.
     pub(crate) fn earn(&self) {
-        self.count(true);
+        let most = MOST * self.enough;
+        self.step(|earned| (earned < most).then_some(earned + 1));
     }
 
-    fn count(&self, was_in_memory: bool) {
-        // Not exact where threads meet, which does not matter.
-        let earned = self.earned.load(Ordering::Relaxed);
-        if !was_in_memory {
-            self.earned.store(earned.saturating_sub(self.enough), Ordering::Relaxed);
-        } else if earned < MOST * self.enough {
-            self.earned.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Notes a read that waited on the pool, where that held up nobody: it leaves no debt.
+    fn lose(&self) {
+        self.step(|earned| (earned > 0).then_some((earned - self.enough).max(0)));
+    }
+
+    /// Notes a read that held its task up. No more begin once there is not enough, so there are never more debts than threads.
+    fn owe(&self) {
+        self.earned.fetch_sub(self.enough, Ordering::Relaxed);
+    }
+
+    fn step(&self, next: impl Fn(i32) -> Option<i32>) {
+        // `None` leaves it as it is.
+        let _ = self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
 }
 
@@ -114,58 +172,5 @@ fn waits() -> Option<(i64, i64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SHORT: Duration = Duration::from_micros(10);
-
-    #[test]
-    fn trust_is_earned_slowly_and_lost_fast() {
-        let trust = Trust::of_single_reads();
-        for _ in 1..ENOUGH {
-            trust.watch(|| ());
-        }
-        assert!(!trust.is_enough());
-        trust.watch(|| ());
-        assert!(trust.is_enough());
-        trust.note(LONG + SHORT);
-        assert!(!trust.is_enough());
-        // Of many reads that hold the task up some, only a few run there.
-        let mut slow = 0;
-        const READS: u32 = 1_000_000;
-        for n in 0..READS {
-            let is_slow = n % 50 == 0;
-            if trust.is_enough() {
-                slow += u32::from(is_slow);
-                trust.note(if is_slow { LONG + SHORT } else { SHORT });
-            } else {
-                trust.count(!is_slow);
-            }
-        }
-        assert!(slow <= READS / ENOUGH, "{slow}");
-    }
-
-    #[test]
-    fn it_stays_over_a_few_that_only_look_slow() {
-        let trust = Trust::of_single_reads();
-        for _ in 0..2 * MOST * ENOUGH {
-            trust.note(SHORT);
-        }
-        for _ in 0..3 {
-            trust.note(LONG + SHORT);
-        }
-        assert!(trust.is_enough());
-        trust.note(LONG + SHORT);
-        assert!(!trust.is_enough());
-    }
-
-    #[test]
-    fn a_read_that_waited_earns_nothing() {
-        let trust = Trust::of_single_reads();
-        for _ in 0..ENOUGH {
-            trust.watch(|| ());
-        }
-        trust.watch(|| std::process::Command::new("true").status().unwrap());
-        assert!(!trust.is_enough());
-    }
-}
+#[path = "trust_tests.rs"]
+pub(crate) mod tests;

@@ -103,6 +103,10 @@ fn kills(class: &str, rounds: usize) -> Result<(), Failed> {
         "{class}: {rounds} kills, {acknowledged} calls acknowledged, at most {lost} of them lost, {under_way} applied that were \
          not acknowledged, {cut_short} recoveries killed"
     );
+    let left: Vec<_> = std::fs::read_dir(folder.path())?.collect::<Result<_, _>>()?;
+    if left.len() != 1 {
+        return fail(format!("beside the store there is more: {left:?}"));
+    }
     if rounds >= RECOVERIES && cut_short == 0 {
         return fail("no recovery was killed while it ran");
     }
@@ -131,8 +135,6 @@ fn forgetful() -> Result<(), Failed> {
 
 /// Gives how many calls of each writer were acknowledged.
 fn run_and_kill(path: &Path, class: &str, round: usize) -> Result<Vec<usize>, Failed> {
-    // What a kill left of it.
-    let _ = std::fs::remove_dir_all(path.with_extension("copy"));
     let base = round * LIFE;
     let mut command = child("write", &[&path.to_string_lossy(), class, &base.to_string()]);
     let mut running = Running(command.stdout(Stdio::piped()).spawn()?);
@@ -167,10 +169,24 @@ fn run_and_kill(path: &Path, class: &str, round: usize) -> Result<Vec<usize>, Fa
         }
     }
     let status = running.0.wait()?;
+    remove_copies(path)?;
     match status.signal() {
         Some(9) => Ok(counts),
         _ => fail(format!("the child was not killed, but ended with {status}")),
     }
+}
+
+/// Removes the copy that a kill left, and what was to become one.
+fn remove_copies(path: &Path) -> Result<(), Failed> {
+    let folder = path.parent().ok_or("a store without a folder around it")?;
+    for file in std::fs::read_dir(folder)? {
+        let file = file?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if name.trim_start_matches('.').starts_with("store.copy") {
+            std::fs::remove_dir_all(&file)?;
+        }
+    }
+    Ok(())
 }
 
 /// Kills a child while it opens the store; tells whether that came in time, as 0 or 1.

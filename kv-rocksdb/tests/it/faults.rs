@@ -118,7 +118,11 @@ fn run(
     let mut attached = String::new();
     told.read_line(&mut attached)?;
     if !attached.contains("attached") {
-        return fail(format!("strace said: {attached}"));
+        return fail(format!(
+            "this test needs to trace a program that runs, and this machine does not let strace attach to one ({}); allow it by \
+             `kernel.yama.ptrace_scope=0`, in a container by the capability SYS_PTRACE, or leave it out with `--skip faults`",
+            attached.trim()
+        ));
     }
     writeln!(running.0.stdin.take().ok_or("no input")?)?;
     for line in out {

@@ -30,9 +30,14 @@ pub(crate) fn ignored(name: &str, reason: &str) -> Trial {
     Trial::test(format!("{name} ({reason})"), || Ok(())).with_ignored_flag(true)
 }
 
+/// Whether a test that can't run is to fail rather than to be ignored.
+pub(crate) fn is_all_required() -> bool {
+    std::env::var_os("KV_TEST_REQUIRE").is_some_and(|require| require == "all")
+}
+
 /// A test that can't run because a package is missing: ignored, or failed where everything has to be there.
 pub(crate) fn lacking(name: &str, package: &'static str) -> Trial {
-    if std::env::var_os("KV_TEST_REQUIRE").is_some_and(|require| require == "all") {
+    if is_all_required() {
         return Trial::test(name, move || {
             Err(format!("{package} is not installed; `cargo xtask test --install` brings it").into())
         });
