@@ -3,6 +3,8 @@
 use kv_core::local::errors::{damaged, sentence};
 use kv_core::{Effect, Error, ErrorKind};
 
+use crate::layout::LAST_ID;
+
 /// Why a step inside the engine failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -74,6 +76,15 @@ pub(crate) fn stuck() -> Error {
         Effect::None,
         "the engine has stopped writing after an error in the background, a full disk for one; make room, or close the store \
          and open it again",
+    )
+}
+
+/// Answers the first write to a bucket for which there is no id.
+pub(crate) fn no_more_ids() -> Error {
+    Error::new(
+        ErrorKind::LimitExceeded,
+        Effect::None,
+        format!("all {LAST_ID} ids of buckets were given; export what the store holds, and import it into a new one"),
     )
 }
 

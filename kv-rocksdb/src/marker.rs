@@ -16,7 +16,7 @@ const TITLE: &str = "kv-rocksdb ";
 const FAMILY: &str = "kv-";
 
 /// The layout's version.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What the marker says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ mod tests {
         let put = |text: &[u8]| fs::write(folder.path().join(NAME), text).unwrap();
         put(b"\xffrubbish");
         assert_eq!(Marker::read(folder.path()).unwrap(), Mark::Open);
-        put(b"kv-rocksdb 2\nclosed 1\n");
+        put(b"kv-rocksdb 1\nclosed 1\n");
         assert_eq!(Marker::read(folder.path()).unwrap(), Mark::Other);
         put(b"kv-sled 1\nopen\n");
         assert_eq!(Marker::read(folder.path()).unwrap(), Mark::Foreign);

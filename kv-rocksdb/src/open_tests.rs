@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::engine::View;
-use crate::layout::{GARBAGE, bucket_ranges, deadlines_from, garbage_key, kind_range, registry_key};
+use crate::layout::{GARBAGE, LAST_ID, NEXT_ID, bucket_ranges, deadlines_from, garbage_key, kind_range, registry_key};
 use crate::list::iterate;
 use crate::provider::Provider;
 use crate::record::INLINE_VALUE_BYTES;
@@ -70,6 +70,29 @@ async fn a_drop_that_a_crash_cut_short_is_finished() {
     let bucket = provider.open_bucket("b").await.unwrap();
     bucket.set("small", "again".into()).await.unwrap();
     assert_eq!(look(&provider, |view| rows_of(view, 2)), 1);
+    provider.close().await.unwrap();
+}
+
+/// The last id is used; behind it a first write is refused, and other buckets go on.
+#[tokio::test]
+async fn ids_come_to_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = open(&folder).await;
+    provider.open_bucket("a").await.unwrap().set("k", "v".into()).await.unwrap();
+    provider.close().await.unwrap();
+    let db = open_db(&Config::new(folder.path()), false).unwrap();
+    db.db.put(NEXT_ID, LAST_ID.to_be_bytes()).unwrap();
+    drop(db);
+    let provider = open(&folder).await;
+    let last = provider.open_bucket("last").await.unwrap();
+    last.set("k", "v".into()).await.unwrap();
+    let refused = provider.open_bucket("more").await.unwrap().set("k", "v".into()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::LimitExceeded);
+    assert!(refused.to_string().contains("281474976710654 ids"), "{refused}");
+    last.set("k", "w".into()).await.unwrap();
+    provider.drop_bucket("last").await.unwrap();
+    assert!(!last.exists("k").await.unwrap());
+    assert_eq!(provider.buckets().await.unwrap(), ["a"]);
     provider.close().await.unwrap();
 }
 

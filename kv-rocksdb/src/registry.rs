@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use rocksdb::WriteBatch;
 
 use crate::engine::{View, Way};
-use crate::error::Fault;
-use crate::layout::{NEXT_ID, garbage_key, id_of, id_ranges, registry_key};
+use crate::error::{Fault, no_more_ids};
+use crate::layout::{LAST_ID, NEXT_ID, garbage_key, id_of, id_ranges, registry_key};
 use crate::list::iterate;
 
 /// The bucket has, or had, a large value.
@@ -201,6 +201,9 @@ impl Registry {
             return Ok(owner);
         }
         let owner = Owner { id: self.next.load(Ordering::Relaxed), flags: 0 };
+        if owner.id > LAST_ID {
+            return Err(Fault::Own(no_more_ids()));
+        }
         // By itself, in front of the first entry: a row without an entry shows nowhere, and the log keeps the order.
         let mut batch = WriteBatch::default();
         batch.put(registry_key(&state.name), owner.row());

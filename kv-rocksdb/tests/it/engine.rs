@@ -117,7 +117,7 @@ fn newer_layout() -> Result<(), Failed> {
     make(&path)?;
     let marker = path.join("kv");
     let whole = fs::read_to_string(&marker)?;
-    let newer = whole.replacen("kv-rocksdb 1", "kv-rocksdb 2", 1);
+    let newer = whole.replacen("kv-rocksdb 2", "kv-rocksdb 3", 1);
     if newer == whole {
         return fail(format!("the marker says {whole:?}"));
     }
@@ -140,7 +140,7 @@ fn newer_row() -> Result<(), Failed> {
         database.flush()?;
         Ok(old)
     };
-    let old = put(b"2")?;
+    let old = put(b"3")?;
     must_be_refused(&path, ErrorKind::InvalidArgument, OTHER_VERSION, &["MANIFEST", "CURRENT", "OPTIONS", "0000"])?;
     put(&old)?;
     check(&path)
