@@ -10,14 +10,17 @@ const STREAMS: &str = "it is built against Golem's newer wasi:keyvalue@0.1.0, wh
 /// Says what wasmtime refuses for its words only: WASI 0.3 and Golem's newer shape have types that an engine of 0.2 does not
 /// take, so that there is no component whose imports could be looked at.
 pub(crate) fn of_compiling<'a>(names: impl Iterator<Item = &'a str> + Clone, cause: wasmtime::Error) -> Error {
-    let is_async = cause.root_cause().to_string().contains("component model async");
-    let is_newer_wasi = |name: &&str| name.starts_with("wasi:") && name.contains("@0.3.");
+    let why = cause.root_cause().to_string();
+    let is_newer_wasi = |name: &&str| {
+        let version = name.strip_prefix("wasi:").and_then(|name| name.rsplit_once('@'));
+        version.is_some_and(|(_, version)| version == "0.3" || version.starts_with("0.3."))
+    };
     let is_golem = |name: &str| name.starts_with(PACKAGE) && name.ends_with("@0.1.0");
-    if !is_async {
+    if !why.contains("component model async") {
         Error::of("compiling it failed", cause)
     } else if let Some(name) = names.clone().find(is_newer_wasi) {
         Error::shape(format!("it is built for WASI 0.3 ({name}), and this host runs 0.2")).with_source(cause)
-    } else if names.clone().any(is_golem) {
+    } else if why.contains("`stream`") && names.clone().any(is_golem) {
         supported(STREAMS).with_source(cause)
     } else {
         Error::of("compiling it failed", cause)

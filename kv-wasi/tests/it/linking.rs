@@ -227,20 +227,44 @@ fn golems_newer_shape_is_refused_by_name_where_it_streams() {
     assert!(told.contains("Golem's newer wasi:keyvalue@0.1.0") && told.contains("Supported are: golem-2023"), "{told}");
 }
 
+/// An asynchronous function, which wasmtime does not compile for a host of 0.2.
+const ASYNC: &str = r#"
+    (core module $m
+        (func (export "f") (result i32) i32.const 0) (func (export "cb") (param i32 i32 i32) (result i32) i32.const 0))
+    (core instance $i (instantiate $m))
+    (func $handle async (canon lift (core func $i "f") async (callback (core func $i "cb"))))
+    (instance $x (export "handle" (func $handle)))"#;
+
 #[test]
 fn wasi_0_3_is_refused_by_name() {
-    let exports = r#"
-        (core module $m
-            (func (export "f") (result i32) i32.const 0) (func (export "cb") (param i32 i32 i32) (result i32) i32.const 0))
-        (core instance $i (instantiate $m))
-        (func $handle async (canon lift (core func $i "f") async (callback (core func $i "cb"))))
-        (instance $x (export "handle" (func $handle)))
-        (export "wasi:http/handler@0.3.0" (instance $x))"#;
+    let exports = format!(r#"{ASYNC} (export "wasi:http/handler@0.3.0" (instance $x))"#);
     let imports = r#"(import "wasi:cli/stdout@0.3.0-rc-2025-09-16" (instance
         (type $s (stream u8)) (export "write-via-stream" (func async (param "data" $s)))))"#;
-    for (bytes, name) in [(exports, "wasi:http/handler@0.3.0"), (imports, "wasi:cli/stdout@0.3.0-rc-2025-09-16")] {
+    for (bytes, name) in
+        [(exports.as_str(), "wasi:http/handler@0.3.0"), (imports, "wasi:cli/stdout@0.3.0-rc-2025-09-16")]
+    {
         let (_, told) = refusal(&component(&[bytes]));
         assert_eq!(told, format!("it is built for WASI 0.3 ({name}), and this host runs 0.2"));
+    }
+    let bucket = r#"(import "wasi:keyvalue/types@0.1.0" (instance (export "bucket" (type (sub resource)))))"#;
+    let (_, told) = refusal(&component(&[bucket, ASYNC, r#"(export "mine:own/handler" (instance $x))"#]));
+    assert!(told.starts_with("compiling it failed: "), "{told}");
+}
+
+#[test]
+fn what_is_exported_in_two_versions_of_wasi_is_found_under_both() {
+    let (guest, _) = load(&component(&[r#"
+        (core module $m (func (export "run") (result i32) i32.const 0))
+        (core instance $i (instantiate $m))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $x (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0-rc-2023-11-10" (instance $x))
+        (export "wasi:cli/run@0.2.0" (instance $x))"#]))
+    .unwrap();
+    let exports: Vec<&str> = guest.exports().iter().map(|function| function.interface.as_str()).collect();
+    assert_eq!(exports, ["wasi:cli/run@0.2.1", "wasi:cli/run@0.2.0"]);
+    for name in exports {
+        assert!(guest.component().get_export_index(None, name).is_some(), "{name}");
     }
 }
 
