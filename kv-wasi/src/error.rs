@@ -15,7 +15,7 @@ pub struct Error {
 pub enum ErrorKind {
     /// The file is not a component, or a damaged one.
     NotAComponent,
-    /// It is built against a form of `wasi:keyvalue` that is not supported.
+    /// It is built against a form of `wasi:keyvalue`, or a version of WASI, that is not supported.
     UnknownShape,
     /// It imports what nobody provides.
     Missing,
@@ -36,6 +36,11 @@ impl Error {
 
     pub(crate) fn shape(text: String) -> Self {
         Self::new(ErrorKind::UnknownShape, text)
+    }
+
+    /// What found it out, in words of its own.
+    pub(crate) fn with_source(self, source: wasmtime::Error) -> Self {
+        Self { source: Some(source), ..self }
     }
 
     pub(crate) fn export(text: impl Into<String>) -> Self {

@@ -11,13 +11,13 @@ use crate::cursors::Cursors;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::missing::{Missing, missing};
-use crate::rename::{self, Kind};
-use crate::shape::{Shape, split};
+use crate::rename::{self, Kind, Side};
+use crate::shape::{Shape, refusal, split};
 use crate::signature::{Function, Interfaces};
 
-/// The name under which programs of late 2023 import WASI. Ours is found under the second one.
+/// The version under which programs of late 2023 import WASI. Ours is found under any that begins as the second one.
 const OLD_WASI: &str = "@0.2.0-rc-2023-11-10";
-const WASI: &str = "@0.2.0";
+const WASI: &str = "@0.2.";
 
 /// The bucket of the interface `cache`, which has no name for one.
 const CACHE: &str = "cache";
@@ -76,18 +76,22 @@ impl Host {
                 cause.offset()
             ))
         };
-        let renamed =
-            rename::names(bytes, |name| Some(name.strip_suffix(OLD_WASI)?.to_owned() + WASI)).map_err(damaged)?;
-        let component = compile(engine, &renamed)?;
+        let names = rename::list(bytes).map_err(damaged)?;
+        let renamed = rename::names(bytes, |side, name| wasi(&names, side, name)).map_err(damaged)?;
+        let compile = |bytes: &[u8]| {
+            let names = names.iter().map(|(_, name)| name.as_str());
+            Component::from_binary(engine, bytes).map_err(|cause| refusal::of_compiling(names, cause))
+        };
+        let component = compile(&renamed)?;
         let interfaces = Interfaces::of(&component, engine);
         let shape = Shape::of(&interfaces)?;
         // A shape is linked under its own names.
-        let own_name = |name: &str| {
-            let linked = shape?.linked_name(split(name)?.0);
+        let own_name = |side, name: &str| {
+            let linked = shape.filter(|_| side == Side::Import)?.linked_name(split(name)?.0);
             (linked != name).then_some(linked)
         };
         let again = rename::names(&renamed, own_name).map_err(damaged)?;
-        let component = if *again == *renamed { component } else { compile(engine, &again)? };
+        let component = if *again == *renamed { component } else { compile(&again)? };
         Ok(Guest { component, shape, interfaces: Arc::new(interfaces), shared: self.shared() })
     }
 
@@ -103,8 +107,12 @@ impl Host {
     }
 }
 
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Error> {
-    Component::from_binary(engine, bytes).map_err(|cause| Error::of("compiling it failed", cause))
+/// The name under which something of November 2023 is found. A component may import or export it in both versions; which 0.2 it
+/// is makes no difference to a linker.
+fn wasi(taken: &[(Side, String)], side: Side, name: &str) -> Option<String> {
+    let stem = name.strip_suffix(OLD_WASI).filter(|stem| stem.starts_with("wasi:"))?;
+    let is_free = |name: &String| !taken.iter().any(|(at, taken)| *at == side && taken == name);
+    (0..).map(|patch| format!("{stem}{WASI}{patch}")).find(is_free)
 }
 
 /// A program that was compiled. Any number of instances can be made of it.
@@ -154,31 +162,32 @@ impl Guest {
     /// [`Missing`](crate::ErrorKind::Missing), with all that the guest imports and nobody provides.
     pub fn link<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Linker<T>, Error> {
         let (missing, linker) = self.complete(linker)?;
-        if missing.is_empty() { Ok(linker) } else { Err(Error::missing(&missing)) }
+        if missing.is_empty() { linker } else { Err(Error::missing(&missing)) }
     }
 
     /// As [`link`](Self::link), with a trap in the place of what is missing.
     ///
     /// # Errors
     ///
-    /// What wasmtime says to an import that is no function.
+    /// What has no stand-in: an import that is a module or a component.
     pub fn link_or_trap<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Linker<T>, Error> {
-        self.complete(linker).map(|(_, linker)| linker)
+        self.complete(linker)?.1
     }
 
     /// All that the guest imports and nobody provides.
     ///
     /// # Errors
     ///
-    /// What wasmtime says to an import that is no interface.
+    /// [`Other`](crate::ErrorKind::Other) if the linker can't take `wasi:keyvalue`, because it has one already.
     pub fn missing<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Vec<Missing>, Error> {
-        self.complete(linker).map(|(missing, _)| missing)
+        Ok(self.complete(linker)?.0)
     }
 
-    /// The linker with the guest's shape, and traps for what is missing.
-    fn complete<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<(Vec<Missing>, Linker<T>), Error> {
+    /// What is missing, and the linker with the guest's shape and traps for that.
+    fn complete<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Completed<T>, Error> {
         let linker = self.add_shape(linker)?;
-        missing(&linker, &self.component).map_err(|cause| Error::of("linking it failed", cause))
+        let (missing, linker) = missing(&linker, &self.component);
+        Ok((missing, linker.map_err(|cause| Error::of("linking it failed", cause))))
     }
 
     fn add_shape<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Linker<T>, Error> {
@@ -221,6 +230,8 @@ impl Guest {
         store.epoch_deadline_async_yield_and_update(1);
     }
 }
+
+type Completed<T> = (Vec<Missing>, Result<Linker<T>, Error>);
 
 fn view<T: KvView>(data: &mut T) -> KvCtxView<'_> {
     data.kv()

@@ -1,15 +1,17 @@
 use std::fmt;
 
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker, ResourceType};
+use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
-/// An imported interface that nobody provides, or not as the guest wants it.
+/// The highest last number of a version that is looked for. WASI 0.2 came to 12 in two years.
+const LAST_PATCH: u32 = 99;
+
+/// What nobody provides of an import, or not as the guest wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// Its name, such as `wasi:sockets/tcp@0.2.0`.
     pub import: String,
-    /// What the guest uses of it.
+    /// Those of its functions, or its types, that are missing or do not fit.
     pub functions: Vec<String>,
     /// What is there and does not fit: one function or type, and why.
     pub misfit: Option<(String, String)>,
@@ -26,58 +28,52 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Everything that a component imports and the linker does not have, or has otherwise.
+/// Everything that a component imports and the linker does not have, or has otherwise, and the linker with a stub for each: it
+/// traps when it is called. There is no such linker where something is imported that has no stub, as a module has none.
 ///
-/// wasmtime tells the first such import only. So that one is put in its place by a stub, in a linker of our own, until it is
-/// content. The second one of the result is that linker: each stub traps when it is called.
+/// wasmtime tells the first such import only. So that one is put in its place by a stub, until it is content.
 pub(crate) fn missing<T: 'static>(
     linker: &Linker<T>,
     component: &Component,
-) -> Result<(Vec<Missing>, Linker<T>), wasmtime::Error> {
-    let engine = linker.engine().clone();
-    let mut linker = linker.clone();
-    linker.allow_shadowing(true);
-    let mut found: Vec<Missing> = Vec::new();
-    let mut stubbed: Vec<String> = Vec::new();
-    loop {
-        let Err(error) = linker.instantiate_pre(component) else { return Ok((found, linker)) };
-        let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-        let Some(import) = chain.iter().find_map(|text| quoted(text)).filter(|import| !stubbed.contains(import)) else {
-            return Err(error);
-        };
-        let ty = component.component_type();
-        let Some(item) = ty.get_import(&engine, &import) else { return Err(error) };
-        let root = chain.last().cloned().unwrap_or_default();
-        // A stub has resources of its own, which those who share them with the real one do not like.
-        let is_our_doing = !stubbed.is_empty() && root.contains("mismatched resource types");
-        if !is_our_doing {
-            let name = chain.iter().skip(1).find_map(|text| quoted(text));
-            let is_absent = root.ends_with("is missing");
-            let misfit = match name {
-                // Nothing of it is there, or one function is not.
-                Some(name) if is_absent => has_some(&linker, &import, &item.ty, &engine)
-                    .then(|| (name, "this host has no such function in it".to_owned())),
-                Some(name) => Some((name, root)),
-                None => (!is_absent).then(|| (import.clone(), root)),
-            };
-            found.push(Missing { functions: functions(&item.ty, &engine), import: import.clone(), misfit });
+) -> (Vec<Missing>, wasmtime::Result<Linker<T>>) {
+    let mut filled = linker.clone();
+    filled.allow_shadowing(true);
+    let mut gaps = Gaps { linker, component, filled, has_resources: false, found: Vec::new() };
+    let mut seen = Vec::new();
+    let end = loop {
+        let Err(error) = gaps.filled.instantiate_pre(component) else { break Ok(()) };
+        let Some(gap) = Gap::of(&error) else { break Err(error) };
+        let place = (gap.import.clone(), gap.name.clone());
+        // Its stub does not fit either.
+        if seen.contains(&place) {
+            break Err(error);
         }
-        stub(&mut linker, &import, &item.ty, &engine)?;
-        stubbed.push(import);
-    }
+        seen.push(place);
+        if let Err(error) = gaps.fill(&gap) {
+            break Err(error);
+        }
+    };
+    (gaps.found, end.map(|()| gaps.filled))
 }
 
-/// Whether the linker has any of an instance's functions: then the instance is there, and one function is not.
-fn has_some<T: 'static>(linker: &Linker<T>, import: &str, item: &ComponentItem, engine: &Engine) -> bool {
-    let ComponentItem::ComponentInstance(instance) = item else { return false };
-    let mut probe = linker.clone();
-    probe.allow_shadowing(false);
-    let Ok(mut probe) = probe.instance(import) else { return true };
-    // What is there already can't be put there again.
-    instance
-        .exports(engine)
-        .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)))
-        .any(|(name, _)| probe.func_new(name, |_, _, _, _| Ok(())).is_err())
+/// Why wasmtime does not link a component.
+struct Gap {
+    import: String,
+    /// One thing of it.
+    name: Option<String>,
+    why: String,
+}
+
+impl Gap {
+    fn of(error: &wasmtime::Error) -> Option<Self> {
+        let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+        let mut names = chain.iter().filter_map(|text| quoted(text));
+        Some(Self { import: names.next()?, name: names.next(), why: chain.last()?.clone() })
+    }
+
+    fn is_absent(&self) -> bool {
+        self.why.ends_with("is missing")
+    }
 }
 
 /// The name in backticks.
@@ -87,44 +83,105 @@ fn quoted(text: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn functions(item: &ComponentItem, engine: &Engine) -> Vec<String> {
-    let ComponentItem::ComponentInstance(instance) = item else { return Vec::new() };
-    instance
-        .exports(engine)
-        .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)))
-        .map(|(name, _)| name.to_owned())
-        .collect()
+struct Gaps<'a, T: 'static> {
+    linker: &'a Linker<T>,
+    component: &'a Component,
+    filled: Linker<T>,
+    /// Whether some of the stubs are resources.
+    has_resources: bool,
+    found: Vec<Missing>,
 }
 
-/// Puts something in the import's place that traps when it is called.
-fn stub<T: 'static>(
-    linker: &mut Linker<T>,
-    import: &str,
-    item: &ComponentItem,
-    engine: &Engine,
-) -> Result<(), wasmtime::Error> {
-    match item {
-        ComponentItem::ComponentInstance(instance) => {
-            let mut stubs = linker.instance(import)?;
-            for (name, item) in instance.exports(engine) {
-                match item.ty {
-                    ComponentItem::ComponentFunc(_) => {
-                        let text = format!("{import}#{name} is called, which this host does not provide");
-                        stubs.func_new(name, move |_, _, _, _| Err(wasmtime::Error::msg(text.clone())))?;
-                    }
-                    ComponentItem::Resource(_) => stubs.resource(name, ResourceType::host::<Stub>(), |_, _| Ok(()))?,
-                    _ => {}
-                }
+impl<T: 'static> Gaps<'_, T> {
+    fn fill(&mut self, gap: &Gap) -> wasmtime::Result<()> {
+        let engine = self.linker.engine();
+        let ty = self.component.component_type();
+        let Some(item) = ty.get_import(engine, &gap.import) else {
+            return Err(wasmtime::Error::msg(format!("{} is imported where this host does not see it", gap.import)));
+        };
+        let ComponentItem::ComponentInstance(instance) = &item.ty else {
+            self.tell(gap, &gap.import, Vec::new());
+            return self.stub(gap, None, &gap.import, &item.ty);
+        };
+        let is_function = |item: &ComponentItem| matches!(item, ComponentItem::ComponentFunc(_));
+        let mut items: Vec<(&str, ComponentItem)> =
+            instance.exports(engine).map(|(name, item)| (name, item.ty)).collect();
+        let registered = gap.name.as_ref().and_then(|_| registered(self.linker, &gap.import));
+        if let Some(registered) = &registered {
+            // What is beside it stays the host's.
+            let mut probe = probe(self.linker);
+            let mut probe = probe.instance(registered)?;
+            items.retain(|(name, item)| {
+                let is_it = gap.name.as_deref() == Some(*name);
+                is_it || gap.is_absent() && is_function(item) && !has(&mut probe, name)
+            });
+        } else {
+            items.retain(|(_, item)| !matches!(item, ComponentItem::Type(_)));
+        }
+        let names = items.iter().filter(|(_, item)| registered.is_some() || is_function(item));
+        self.tell(gap, gap.name.as_ref().unwrap_or(&gap.import), names.map(|(name, _)| (*name).to_owned()).collect());
+        let place = registered.as_ref().unwrap_or(&gap.import);
+        items.iter().try_for_each(|(name, item)| self.stub(gap, Some(place), name, item))
+    }
+
+    fn tell(&mut self, gap: &Gap, name: &str, functions: Vec<String>) {
+        // Who takes a resource that nobody provides from one who has it does not fit: our doing, and the resource is told.
+        if self.has_resources && gap.why.contains("resource type") {
+            return;
+        }
+        let misfit = (!gap.is_absent()).then(|| (name.to_owned(), gap.why.clone()));
+        self.found.push(Missing { import: gap.import.clone(), functions, misfit });
+    }
+
+    /// Puts into an instance, or beside them, what traps when it is called.
+    fn stub(&mut self, gap: &Gap, instance: Option<&str>, name: &str, item: &ComponentItem) -> wasmtime::Result<()> {
+        let (mut place, called) = match instance {
+            Some(instance) => (self.filled.instance(instance)?, format!("{}#{name}", gap.import)),
+            None => (self.filled.root(), name.to_owned()),
+        };
+        match item {
+            ComponentItem::ComponentFunc(_) => {
+                let text = if gap.is_absent() {
+                    format!("{called} is called, which this host does not provide")
+                } else {
+                    format!("{called} is called, which does not fit what this host provides ({})", gap.why)
+                };
+                place.func_new(name, move |_, _, _, _| Err(wasmtime::Error::msg(text.clone())))
             }
-            Ok(())
+            ComponentItem::Resource(_) => {
+                self.has_resources = true;
+                place.resource(name, ResourceType::host::<Stub>(), |_, _| Ok(()))
+            }
+            _ => Err(wasmtime::Error::msg(format!("{called} is neither a function nor a type, and has no stand-in"))),
         }
-        ComponentItem::ComponentFunc(_) => {
-            let text = format!("{import} is called, which this host does not provide");
-            linker.root().func_new(import, move |_, _, _, _| Err(wasmtime::Error::msg(text.clone())))
-        }
-        _ => Err(wasmtime::Error::msg(format!("it imports {import}, which is no interface and no function"))),
     }
 }
 
 /// The type of a stub's resources.
 struct Stub;
+
+/// The name under which the linker has what is imported: the same one, or the newest that differs in the last number only. To
+/// open an instance by another name would make a new, empty one.
+fn registered<T: 'static>(linker: &Linker<T>, import: &str) -> Option<String> {
+    let mut probe = probe(linker);
+    let mut is_there = |name: &str| has(&mut probe.root(), name);
+    if is_there(import) {
+        return Some(import.to_owned());
+    }
+    let (stem, patch) = import.rsplit_once('.').filter(|(stem, _)| stem.contains('@'))?;
+    let own: u32 = patch.parse().ok()?;
+    let others = (0..=LAST_PATCH).rev().filter(|patch| *patch != own);
+    others.map(|patch| format!("{stem}.{patch}")).find(|name| is_there(name))
+}
+
+/// A linker that tells what is in it: what is there already can't be put there again.
+fn probe<T: 'static>(linker: &Linker<T>) -> Linker<T> {
+    let mut probe = linker.clone();
+    probe.allow_shadowing(false);
+    probe
+}
+
+/// For each name once.
+fn has<T: 'static>(probe: &mut LinkerInstance<'_, T>, name: &str) -> bool {
+    probe.func_new(name, |_, _, _, _| Ok(())).is_err()
+}

@@ -31,14 +31,34 @@ pub(crate) fn kind(bytes: &[u8]) -> Kind {
     }
 }
 
+/// Where a component has a name: those of imports and those of exports are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Import,
+    Export,
+}
+
+/// The names of a component's own imports and exports.
+pub(crate) fn list(bytes: &[u8]) -> wasmparser::Result<Vec<(Side, String)>> {
+    let mut all = Vec::new();
+    names(bytes, |side, name| {
+        all.push((side, name.to_owned()));
+        None
+    })?;
+    Ok(all)
+}
+
 /// The component with its own imports and exports renamed; as it is where `rename` changes none. Components inside it keep
 /// theirs.
-pub(crate) fn names<'a>(bytes: &'a [u8], rename: impl Fn(&str) -> Option<String>) -> wasmparser::Result<Cow<'a, [u8]>> {
+pub(crate) fn names<'a>(
+    bytes: &'a [u8],
+    mut rename: impl FnMut(Side, &str) -> Option<String>,
+) -> wasmparser::Result<Cow<'a, [u8]>> {
     let header = bytes.get(..HEADER).unwrap_or(bytes);
     let mut renamed = header.to_vec();
     let mut changed = false;
-    let mut name = |parsed: wasmparser::ComponentExternName<'a>| {
-        let new = rename(parsed.name);
+    let mut name = |side: Side, parsed: wasmparser::ComponentExternName<'a>| {
+        let new = rename(side, parsed.name);
         changed |= new.is_some();
         ComponentExternName {
             name: new.map_or(Cow::Borrowed(parsed.name), Cow::Owned),
@@ -58,7 +78,7 @@ pub(crate) fn names<'a>(bytes: &'a [u8], rename: impl Fn(&str) -> Option<String>
             for import in ComponentImportSectionReader::new(content)? {
                 let import = import?;
                 let Some(ty) = encoded(import.ty) else { return Ok(Cow::Borrowed(bytes)) };
-                section.import(name(import.name), ty);
+                section.import(name(Side::Import, import.name), ty);
             }
             renamed.push(section.id());
             section.encode(&mut renamed);
@@ -74,7 +94,7 @@ pub(crate) fn names<'a>(bytes: &'a [u8], rename: impl Fn(&str) -> Option<String>
                         None => return Ok(Cow::Borrowed(bytes)),
                     },
                 };
-                section.export(name(export.name), kind, export.index, ty);
+                section.export(name(Side::Export, export.name), kind, export.index, ty);
             }
             renamed.push(section.id());
             section.encode(&mut renamed);

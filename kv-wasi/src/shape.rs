@@ -19,7 +19,7 @@ pub enum Shape {
 /// The package.
 const PACKAGE: &str = "wasi:keyvalue/";
 
-/// What all of a shape's functions look like: the interface, the name and the signature, a line for each. Written by the test
+/// What all of a shape's functions look like: the interface, the name and the types, a line for each. Written by the test
 /// `tables_are_those_of_the_wit`.
 const TABLES: [(Shape, &str); 5] = [
     (Shape::Golem2023, include_str!("../wit/golem-2023.txt")),
@@ -67,8 +67,8 @@ impl Shape {
         let text = TABLES.iter().find(|(shape, _)| *shape == self).map_or("", |(_, text)| text);
         text.lines().filter_map(|line| {
             let (interface, rest) = line.split_once(' ')?;
-            let (name, signature) = rest.split_once(' ')?;
-            Some((interface, name, signature))
+            let (name, types) = rest.split_once(' ')?;
+            Some((interface, name, types))
         })
     }
 
@@ -77,13 +77,12 @@ impl Shape {
         if let Some(interface) = imports.interfaces.iter().find(|own| !self.has_interface(own)) {
             return Some(Misfit::Interface(interface));
         }
-        imports
-            .functions
-            .iter()
-            .find(|(interface, function)| {
-                !self.table().any(|known| known == (interface.as_str(), &function.name, &function.signature))
-            })
-            .map(|(_, function)| Misfit::Function(function))
+        let misfit = imports.functions.iter().find(|(interface, function)| !self.has(interface, function));
+        misfit.map(|(_, function)| Misfit::Function(function))
+    }
+
+    fn has(self, interface: &str, function: &Function) -> bool {
+        self.table().any(|known| known == (interface, &function.name, &function.types))
     }
 
     fn has_interface(self, interface: &str) -> bool {
@@ -96,17 +95,15 @@ impl Shape {
         if imports.interfaces.is_empty() {
             return Ok(None);
         }
-        if imports.are_of_february_2024() {
-            return Err(refusal(&imports));
+        if imports.are_of_february_2024() || imports.has_one_twice() {
+            return Err(refusal::of_shape(&imports));
         }
-        let fits = |shape: &Self| shape.misfit(&imports).is_none();
-        let named = |shape: &Self| imports.versions.iter().any(|version| version.as_deref() == shape.version());
         // By what it calls. Where that fits several, because it calls little, the version decides among those.
-        let mut fitting: Vec<Self> = Self::ALL.into_iter().filter(fits).collect();
-        fitting.sort_by_key(|shape| !named(shape));
+        let mut fitting: Vec<Self> = Self::ALL.into_iter().filter(|shape| shape.misfit(&imports).is_none()).collect();
+        fitting.sort_by_key(|shape| !imports.name_version_of(*shape));
         match fitting.first() {
             Some(shape) => Ok(Some(*shape)),
-            None => Err(refusal(&imports)),
+            None => Err(refusal::of_shape(&imports)),
         }
     }
 }
@@ -148,8 +145,16 @@ impl Imports {
             && self.versions.iter().flatten().any(|version| version.starts_with("0.2.0"))
     }
 
-    fn has(&self, mut is_it: impl FnMut(&Function) -> bool) -> bool {
-        self.functions.iter().any(|(_, function)| is_it(function))
+    /// In two versions, of which a linker could have one: both would get the same name.
+    fn has_one_twice(&self) -> bool {
+        self.interfaces
+            .iter()
+            .enumerate()
+            .any(|(at, one)| self.interfaces.iter().skip(at + 1).any(|other| other == one))
+    }
+
+    fn name_version_of(&self, shape: Shape) -> bool {
+        self.versions.iter().any(|version| version.as_deref() == shape.version())
     }
 }
 
@@ -162,58 +167,6 @@ pub(crate) fn split(name: &str) -> Option<(&str, Option<&str>)> {
     })
 }
 
-/// Says which shape it is if it is a known one that this host does not run, and else what does not fit.
-fn refusal(imports: &Imports) -> Error {
-    let has_numbers =
-        imports.has(|function| function.name == "drop-bucket" || function.signature.contains("bucket: u32"));
-    let has_streams = imports.has(|function| function.signature.contains("stream<u8>"));
-    let text = if has_numbers {
-        "it is built against wasi:keyvalue as it was before December 2023, with handles as plain numbers and drop-bucket; \
-         that shape is not supported"
-            .to_owned()
-    } else if has_streams {
-        "it is built against Golem's newer wasi:keyvalue@0.1.0, whose value bodies are stream<u8> of the component model; \
-         that shape is supported only for programs that use nothing but its -sync calls"
-            .to_owned()
-    } else if imports.are_of_february_2024() {
-        "it is built against wasi:keyvalue@0.2.0-draft as it was in February 2024, with the interface eventual; that shape \
-         is not supported"
-            .to_owned()
-    } else {
-        unknown(imports)
-    };
-    let have: Vec<&str> = Shape::ALL.iter().map(|shape| shape.name()).collect();
-    Error::shape(format!("{text}. Supported are: {}", have.join(", ")))
-}
-
-/// What does not fit in the shape that is nearest.
-fn unknown(imports: &Imports) -> String {
-    let known = |shape: &Shape| {
-        let fitting = imports.functions.iter().filter(|(interface, function)| {
-            shape.table().any(|known| known == (interface.as_str(), &function.name, &function.signature))
-        });
-        fitting.count()
-    };
-    let version = match imports.versions.iter().flatten().next() {
-        Some(version) => format!("wasi:keyvalue@{version}"),
-        None => "wasi:keyvalue without a version".to_owned(),
-    };
-    let nearest = Shape::ALL.into_iter().max_by_key(known).unwrap_or(Shape::Draft2);
-    match nearest.misfit(imports) {
-        Some(Misfit::Function(function)) => format!(
-            "it imports {version}, of an unknown shape: {}.{} is {}, which {} does not have",
-            function.interface,
-            function.name,
-            function.signature,
-            nearest.name()
-        ),
-        Some(Misfit::Interface(interface)) => format!(
-            "it imports {version}, of an unknown shape: it has an interface {interface}, which {} does not have",
-            nearest.name()
-        ),
-        None => format!("it imports {version}, of an unknown shape"),
-    }
-}
-
+pub(crate) mod refusal;
 #[cfg(test)]
 mod tests;

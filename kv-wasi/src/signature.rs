@@ -13,6 +13,8 @@ pub struct Function {
     pub name: String,
     /// Its parameters and result, in WIT's words, types written out.
     pub signature: String,
+    /// The same without the parameters' names. wasmtime links what has other ones.
+    pub(crate) types: String,
 }
 
 /// A component's side that others see.
@@ -46,19 +48,11 @@ fn functions(items: &[(&str, ComponentItem)], names: &Names, engine: &Engine) ->
     let mut functions = Vec::new();
     for (name, item) in items {
         match item {
-            ComponentItem::ComponentFunc(function) => functions.push(Function {
-                interface: String::new(),
-                name: (*name).to_owned(),
-                signature: names.signature(function),
-            }),
+            ComponentItem::ComponentFunc(function) => functions.push(names.function("", name, function)),
             ComponentItem::ComponentInstance(instance) => {
                 for (inner, item) in instance.exports(engine) {
                     if let ComponentItem::ComponentFunc(function) = item.ty {
-                        functions.push(Function {
-                            interface: (*name).to_owned(),
-                            name: inner.to_owned(),
-                            signature: names.signature(&function),
-                        });
+                        functions.push(names.function(name, inner, &function));
                     }
                 }
             }
@@ -93,12 +87,19 @@ impl Names {
         }
     }
 
-    fn signature(&self, function: &ComponentFunc) -> String {
-        let params: Vec<String> = function.params().map(|(name, ty)| format!("{name}: {}", self.text(&ty))).collect();
+    fn function(&self, interface: &str, name: &str, function: &ComponentFunc) -> Function {
+        let params: Vec<(String, String)> =
+            function.params().map(|(name, ty)| (format!("{name}: "), self.text(&ty))).collect();
         let results: Vec<String> = function.results().map(|ty| self.text(&ty)).collect();
         let arrow = if results.is_empty() { "" } else { " -> " };
         let word = if function.async_() { "async " } else { "" };
-        format!("{word}({}){arrow}{}", params.join(", "), results.join(", "))
+        let whole = |params: Vec<String>| format!("{word}({}){arrow}{}", params.join(", "), results.join(", "));
+        Function {
+            interface: interface.to_owned(),
+            name: name.to_owned(),
+            signature: whole(params.iter().map(|(name, ty)| format!("{name}{ty}")).collect()),
+            types: whole(params.into_iter().map(|(_, ty)| ty).collect()),
+        }
     }
 
     fn text(&self, ty: &Type) -> String {

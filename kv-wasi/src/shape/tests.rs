@@ -27,8 +27,7 @@ fn table(folder: &Path) -> String {
             continue;
         }
         for function in resolve.interfaces[id].functions.values() {
-            let params = function.params.iter().map(|param| format!("{}: {}", param.name, text(&resolve, &param.ty)));
-            let params: Vec<String> = params.collect();
+            let params: Vec<String> = function.params.iter().map(|param| text(&resolve, &param.ty)).collect();
             write!(table, "{name} {} ({})", function.name, params.join(", ")).unwrap();
             if let Some(result) = &function.result {
                 write!(table, " -> {}", text(&resolve, result)).unwrap();
@@ -117,10 +116,11 @@ fn tables_are_those_of_the_wit() {
 fn interfaces_of(functions: &[(&str, &str, &str)]) -> Interfaces {
     let imports: Vec<Function> = functions
         .iter()
-        .map(|(interface, name, signature)| Function {
+        .map(|(interface, name, types)| Function {
             interface: (*interface).into(),
             name: (*name).into(),
-            signature: (*signature).into(),
+            signature: (*types).into(),
+            types: (*types).into(),
         })
         .collect();
     let mut imported: Vec<String> = imports.iter().map(|function| function.interface.clone()).collect();
@@ -132,8 +132,7 @@ const ERROR: &str = "variant { no-such-store, access-denied, other(string) }";
 
 #[test]
 fn a_shape_is_told_by_its_functions_and_not_by_its_version() {
-    let many =
-        |result: &str| format!("(bucket: borrow<bucket>, keys: list<string>) -> result<list<{result}>, {ERROR}>");
+    let many = |result: &str| format!("(borrow<bucket>, list<string>) -> result<list<{result}>, {ERROR}>");
     let proposal = many("option<tuple<string, list<u8>>>");
     let spin = many("tuple<string, option<list<u8>>>");
     for version in ["0.2.0-draft2", "0.2.0", "0.3.0-rc-1"] {
@@ -143,7 +142,7 @@ fn a_shape_is_told_by_its_functions_and_not_by_its_version() {
         assert_ne!(shape(&proposal), Shape::Spin);
     }
     let increment = |delta: &str, version: &str| {
-        let signature = format!("(bucket: borrow<bucket>, key: string, delta: {delta}) -> result<{delta}, {ERROR}>");
+        let signature = format!("(borrow<bucket>, string, {delta}) -> result<{delta}, {ERROR}>");
         Shape::of(&interfaces_of(&[(&format!("wasi:keyvalue/atomics@{version}"), "increment", &signature)])).unwrap()
     };
     assert_eq!(increment("u64", "0.2.0-draft2"), Some(Shape::Draft));

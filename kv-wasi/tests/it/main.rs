@@ -5,6 +5,7 @@ mod bad;
 mod example;
 mod hostile;
 mod hostile_values;
+mod linking;
 mod run;
 mod tour;
 mod watch;

@@ -1,0 +1,290 @@
+//! What of a guest's imports is taken from where, and what it is told of the rest.
+
+use kv_core::Event;
+use kv_wasi::{Access, Delivered, ErrorKind, Guest, Host, Shape};
+use wasmtime::component::{Instance, Linker, ResourceTable};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::WasiCtx;
+
+use crate::bad::{State, linker, load, refusal, text};
+
+/// The streams of November 2023 with another `write`, and an interface of this host that gives one of them.
+const OTHER_WRITE: &str = r#"
+    (import "wasi:io/streams@0.2.0-rc-2023-11-10" (instance $io
+        (export "output-stream" (type $out (sub resource)))
+        (export "input-stream" (type $in (sub resource)))
+        (export "[method]output-stream.write"
+            (func (param "self" (borrow $out)) (param "contents" (list u8)) (result u64)))))
+    (alias export $io "output-stream" (type $out))"#;
+
+/// The value type of a shape that shares those streams.
+const TYPES_OF_2023: &str = r#"
+    (import "wasi:keyvalue/wasi-cloud-error" (instance $e (export "error" (type (sub resource)))))
+    (alias export $e "error" (type $error))
+    (import "wasi:keyvalue/types" (instance
+        (alias outer 1 $error (type $e0)) (export "error" (type $error (eq $e0)))
+        (alias outer 1 $out (type $o0)) (export "output-stream" (type $out (eq $o0)))
+        (export "outgoing-value" (type $value (sub resource)))
+        (export "[method]outgoing-value.outgoing-value-write-body-async"
+            (func (param "self" (borrow $value)) (result (result (own $out) (error (own $error))))))))"#;
+
+const STDOUT: &str = r#"
+    (import "wasi:cli/stdout@0.2.0" (instance
+        (alias outer 1 $out (type $o0)) (export "output-stream" (type $out (eq $o0)))
+        (export "get-stdout" (func (result (own $out))))))"#;
+
+fn component(parts: &[&str]) -> Vec<u8> {
+    text(&format!("(component {})", parts.concat()))
+}
+
+/// What it is told, without the first line; with traps in the place of that it links.
+fn missing(bytes: &[u8]) -> Vec<String> {
+    let (guest, engine) = load(bytes).unwrap();
+    let error = guest.link(&linker(&engine)).err().expect("something is missing");
+    assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
+    guest.link_or_trap(&linker(&engine)).unwrap().instantiate_pre(guest.component()).unwrap();
+    let told = error.to_string();
+    assert_eq!(told.lines().next(), Some("it imports what this host does not provide:"));
+    told.lines().skip(1).map(|line| line.trim().to_owned()).collect()
+}
+
+async fn start(guest: &Guest, engine: &Engine) -> (Store<State>, Instance) {
+    let state = State(guest.context(), ResourceTable::new(), WasiCtx::builder().build());
+    let mut store = Store::new(engine, state);
+    let linker = guest.link_or_trap(&linker(engine)).unwrap();
+    let instance = linker.instantiate_async(&mut store, guest.component()).await.unwrap();
+    (store, instance)
+}
+
+/// Lifts the functions `names` of the instance `$from`, each without parameters and with a `u64`.
+fn lifted(names: &[&str]) -> String {
+    let lifted = names.iter().map(|name| {
+        format!(
+            r#"(alias export $from "{name}" (func $f-{name})) (core func $c-{name} (canon lower (func $f-{name})))
+            (core module $m-{name} (import "" "f" (func $f (result i64))) (func (export "go") (result i64) call $f))
+            (core instance $i-{name} (instantiate $m-{name} (with "" (instance (export "f" (func $c-{name}))))))
+            (func (export "{name}") (result u64) (canon lift (core func $i-{name} "go")))"#
+        )
+    });
+    lifted.collect()
+}
+
+#[test]
+fn a_misfit_leaves_the_resources_beside_it_alone() {
+    for others in [&[STDOUT][..], &[TYPES_OF_2023], &[STDOUT, TYPES_OF_2023]] {
+        let told = missing(&component(&[&[OTHER_WRITE], others].concat()));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("wasi:io/streams@0.2.0: [method]output-stream.write does not fit ("), "{told:?}");
+    }
+}
+
+#[test]
+fn a_resource_that_nobody_provides_makes_no_misfits_of_those_who_share_it() {
+    let own = r#"
+        (import "mine:own/streams@1.0.0" (instance $io
+            (export "output-stream" (type $out (sub resource))) (export "open" (func (result (own $out))))))
+        (alias export $io "output-stream" (type $out))"#;
+    assert_eq!(missing(&component(&[own, STDOUT])), ["mine:own/streams@1.0.0 (open)"]);
+    let (guest, engine) = load(&component(&[own, TYPES_OF_2023])).unwrap();
+    let told = guest.missing(&Linker::<State>::new(&engine)).unwrap();
+    assert_eq!(told.iter().map(ToString::to_string).collect::<Vec<_>>(), ["mine:own/streams@1.0.0 (open)"]);
+}
+
+#[test]
+fn a_resource_that_an_interface_of_this_host_lacks_is_told() {
+    let told = missing(&component(&[r#"(import "wasi:io/streams@0.2.0" (instance
+        (export "output-stream" (type $out (sub resource))) (export "pipe" (type $pipe (sub resource)))
+        (export "[method]pipe.close" (func (param "self" (borrow $pipe))))
+        (export "[method]output-stream.check-write"
+            (func (param "self" (borrow $out)) (result u64)))))"#]));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0], "wasi:io/streams@0.2.0 (pipe, [method]pipe.close)");
+    assert!(told[1].starts_with("wasi:io/streams@0.2.0: [method]output-stream.check-write does not fit"), "{told:?}");
+}
+
+#[test]
+fn two_resources_taken_for_one_are_told() {
+    let io = r#"
+        (import "wasi:io/streams@0.2.0" (instance $io (export "input-stream" (type (sub resource)))))
+        (alias export $io "input-stream" (type $out))
+        (import "mine:own/thing" (instance (export "f" (func))))"#;
+    assert_eq!(
+        missing(&component(&[io, STDOUT])),
+        ["mine:own/thing (f)", "wasi:cli/stdout@0.2.0: get-stdout does not fit (resource type mismatch)"]
+    );
+}
+
+#[test]
+fn what_cannot_be_put_in_an_imports_place_hides_nothing() {
+    let bytes = text(r#"(component (import "mine:own/a" (instance (export "f" (func)))) (import "m" (core module)))"#);
+    let (guest, engine) = load(&bytes).unwrap();
+    let error = guest.link(&linker(&engine)).err().unwrap();
+    assert_eq!(error.to_string(), "it imports what this host does not provide:\n  mine:own/a (f)\n  m");
+    assert!(guest.link_or_trap(&linker(&engine)).is_err());
+    assert_eq!(guest.missing(&linker(&engine)).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_function_that_is_missing_leaves_those_beside_it_alone() {
+    for version in ["0.2.0", "0.2.3", "0.2.12", "0.2.0-rc-2023-11-10"] {
+        let import = format!(
+            r#"(import "wasi:random/random@{version}" (instance $from
+                (export "get-random-u64" (func (result u64))) (export "not-there" (func (result u64)))))"#
+        );
+        let bytes = component(&[&import, &lifted(&["get-random-u64", "not-there"])]);
+        let told = missing(&bytes);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].ends_with(" (not-there)"), "{told:?}");
+        let (guest, engine) = load(&bytes).unwrap();
+        let (mut store, instance) = start(&guest, &engine).await;
+        let there = instance.get_typed_func::<(), (u64,)>(&mut store, "get-random-u64").unwrap();
+        there.call_async(&mut store, ()).await.unwrap();
+        let absent = instance.get_typed_func::<(), (u64,)>(&mut store, "not-there").unwrap();
+        let trap = format!("{:#}", absent.call_async(&mut store, ()).await.unwrap_err());
+        assert!(trap.contains("#not-there is called, which this host does not provide"), "{trap}");
+    }
+}
+
+#[tokio::test]
+async fn two_versions_of_wasi_in_one_program_both_run() {
+    let old = r#"(import "wasi:random/random@0.2.0-rc-2023-11-10" (instance $old (export "get-random-u64" (func (result u64)))))"#;
+    let new = r#"(import "wasi:random/random@0.2.0" (instance $new (export "get-random-u64" (func (result u64)))))"#;
+    for (imports, from) in [([old, new], "$old"), ([new, old], "$old"), ([old, new], "$new")] {
+        let bytes = component(&[imports[0], imports[1], &lifted(&["get-random-u64"]).replace("$from", from)]);
+        let (guest, engine) = load(&bytes).unwrap();
+        guest.link(&linker(&engine)).unwrap();
+        let (mut store, instance) = start(&guest, &engine).await;
+        let call = instance.get_typed_func::<(), (u64,)>(&mut store, "get-random-u64").unwrap();
+        call.call_async(&mut store, ()).await.unwrap();
+    }
+}
+
+#[test]
+fn only_wasi_of_2023_is_brought_to_another_version() {
+    let told =
+        missing(&text(r#"(component (import "mine:own/thing@0.2.0-rc-2023-11-10" (instance (export "f" (func)))))"#));
+    assert_eq!(told, ["mine:own/thing@0.2.0-rc-2023-11-10 (f)"]);
+}
+
+#[test]
+fn two_versions_of_keyvalue_in_one_program_are_refused() {
+    let bucket = |interface: &str| {
+        format!(r#"(import "wasi:keyvalue/{interface}" (instance (export "bucket" (type (sub resource)))))"#)
+    };
+    for (one, other, versions) in [
+        ("store@0.2.0-draft", "store@0.2.0-draft2", "0.2.0-draft and 0.2.0-draft2"),
+        ("atomic@0.1.0", "store@0.2.0-draft2", "0.1.0 and 0.2.0-draft2"),
+        ("types", "store@0.2.0-draft", "one without a version and 0.2.0-draft"),
+    ] {
+        let (kind, told) = refusal(&component(&[&bucket(one), &bucket(other)]));
+        assert_eq!(kind, ErrorKind::UnknownShape, "{told}");
+        assert!(told.contains(&format!("it imports wasi:keyvalue in two versions, {versions}")), "{told}");
+    }
+}
+
+/// The interface `types` of `0.1.0` with these types and functions in it.
+fn types_of_0_1_0(inside: &str) -> Vec<u8> {
+    component(&[&format!(
+        r#"(import "wasi:keyvalue/wasi-keyvalue-error@0.1.0" (instance $e (export "error" (type (sub resource)))))
+        (alias export $e "error" (type $error))
+        (import "wasi:keyvalue/types@0.1.0" (instance
+            (alias outer 1 $error (type $e0)) (export "error" (type $error (eq $e0))) {inside}))"#
+    )])
+}
+
+#[test]
+fn parameters_may_have_other_names() {
+    let bytes = types_of_0_1_0(
+        r#"(export "bucket" (type $b (sub resource)))
+        (export "[static]bucket.open-bucket"
+            (func (param "bucket-name" string) (result (result (own $b) (error (own $error))))))"#,
+    );
+    let (guest, engine) = load(&bytes).unwrap();
+    assert_eq!(guest.shape(), Some(Shape::V0_1_0));
+    guest.link(&linker(&engine)).unwrap();
+}
+
+#[test]
+fn what_does_not_fit_is_told_of_the_shape_that_the_version_names() {
+    let (_, told) = refusal(&types_of_0_1_0(
+        r#"(export "bucket" (type $b (sub resource))) (export "[static]bucket.open-bucket" (func (result (own $b))))"#,
+    ));
+    assert!(told.contains("[static]bucket.open-bucket is () -> bucket, which 0.1.0 does not have"), "{told}");
+}
+
+#[test]
+fn golems_newer_shape_is_refused_by_name_where_it_streams() {
+    let value = r#"(export "incoming-value" (type $value (sub resource)))"#;
+    let whole = r#"(export "[method]incoming-value.incoming-value-consume-sync"
+        (func (param "self" (borrow $value)) (result (result (list u8) (error (own $error))))))"#;
+    let stream = r#"(type $stream (stream u8)) (export "[method]incoming-value.incoming-value-consume-async"
+        (func (param "self" (borrow $value)) (result (result $stream (error (own $error))))))"#;
+    let (guest, engine) = load(&types_of_0_1_0(&[value, whole].concat())).unwrap();
+    assert_eq!(guest.shape(), Some(Shape::V0_1_0));
+    guest.link(&linker(&engine)).unwrap();
+    let (kind, told) = refusal(&types_of_0_1_0(&[value, whole, stream].concat()));
+    assert_eq!(kind, ErrorKind::UnknownShape, "{told}");
+    assert!(told.contains("Golem's newer wasi:keyvalue@0.1.0") && told.contains("Supported are: golem-2023"), "{told}");
+}
+
+/// An asynchronous function, which wasmtime does not compile for a host of 0.2.
+const ASYNC: &str = r#"
+    (core module $m
+        (func (export "f") (result i32) i32.const 0) (func (export "cb") (param i32 i32 i32) (result i32) i32.const 0))
+    (core instance $i (instantiate $m))
+    (func $handle async (canon lift (core func $i "f") async (callback (core func $i "cb"))))
+    (instance $x (export "handle" (func $handle)))"#;
+
+#[test]
+fn wasi_0_3_is_refused_by_name() {
+    let exports = format!(r#"{ASYNC} (export "wasi:http/handler@0.3.0" (instance $x))"#);
+    let imports = r#"(import "wasi:cli/stdout@0.3.0-rc-2025-09-16" (instance
+        (type $s (stream u8)) (export "write-via-stream" (func async (param "data" $s)))))"#;
+    for (bytes, name) in
+        [(exports.as_str(), "wasi:http/handler@0.3.0"), (imports, "wasi:cli/stdout@0.3.0-rc-2025-09-16")]
+    {
+        let (_, told) = refusal(&component(&[bytes]));
+        assert_eq!(told, format!("it is built for WASI 0.3 ({name}), and this host runs 0.2"));
+    }
+    let bucket = r#"(import "wasi:keyvalue/types@0.1.0" (instance (export "bucket" (type (sub resource)))))"#;
+    let (_, told) = refusal(&component(&[bucket, ASYNC, r#"(export "mine:own/handler" (instance $x))"#]));
+    assert!(told.starts_with("compiling it failed: "), "{told}");
+}
+
+#[test]
+fn what_is_exported_in_two_versions_of_wasi_is_found_under_both() {
+    let (guest, _) = load(&component(&[r#"
+        (core module $m (func (export "run") (result i32) i32.const 0))
+        (core instance $i (instantiate $m))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $x (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0-rc-2023-11-10" (instance $x))
+        (export "wasi:cli/run@0.2.0" (instance $x))"#]))
+    .unwrap();
+    let exports: Vec<&str> = guest.exports().iter().map(|function| function.interface.as_str()).collect();
+    assert_eq!(exports, ["wasi:cli/run@0.2.1", "wasi:cli/run@0.2.0"]);
+    for name in exports {
+        assert!(guest.component().get_export_index(None, name).is_some(), "{name}");
+    }
+}
+
+/// What a guest exports keeps its name, so that it is found under the one that it is listed with.
+#[tokio::test]
+async fn a_watcher_of_a_version_that_nobody_knows_is_called() {
+    let mut bytes = std::fs::read(crate::run::path("watcher-draft2")).unwrap();
+    for at in 0..bytes.len() {
+        if bytes[at..].starts_with(b"@0.2.0-draft2") {
+            bytes[at + 12] = b'9';
+        }
+    }
+    let kv = kv_memory::open_named("").unwrap();
+    let access = Access::all_of(&kv);
+    let watched = access.watched("b").await.unwrap();
+    let engine = Engine::default();
+    let guest = Host::new(access).load(&engine, &bytes).unwrap();
+    assert_eq!(guest.watcher_interface(), Some("wasi:keyvalue/watcher@0.2.0-draft9"));
+    let (mut store, instance) = start(&guest, &engine).await;
+    let watcher = guest.watcher(&mut store, &instance).unwrap();
+    let event = Event::Deleted { key: "k".into() };
+    assert_eq!(watcher.deliver(&mut store, &watched, event).await.unwrap(), Delivered::Called);
+}
