@@ -84,22 +84,26 @@ impl Need {
 
 /// The test: ignored where something is missing, or failed where everything that xtask installs has to be there.
 pub(crate) fn trial(test: &Test) -> Trial {
+    trial_of(test.name, test.needs, test.run)
+}
+
+/// The same for a test that is made when the program starts.
+pub(crate) fn trial_of(name: &str, needs: &[Need], run: impl FnOnce() + Send + 'static) -> Trial {
     let is_all_required = std::env::var_os("KV_TEST_REQUIRE").is_some_and(|require| require == "all");
-    let missing: Vec<&Need> = test.needs.iter().filter(|need| !need.is_there()).collect();
-    let run = test.run;
+    let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_there()).collect();
     let work = move || {
         run();
         Ok(())
     };
     if missing.is_empty() {
-        return Trial::test(test.name, work);
+        return Trial::test(name, work);
     }
     if is_all_required && let Some(need) = missing.iter().find(|need| need.is_installed_by_xtask()) {
         let reason = format!("needs {}; `cargo xtask test --install` brings it", need.brought_by());
-        return Trial::test(test.name, move || Err(reason.into()));
+        return Trial::test(name, move || Err(reason.into()));
     }
     let needs: Vec<&str> = missing.iter().map(|need| need.brought_by()).collect();
-    Trial::test(format!("{} (needs {})", test.name, needs.join(", ")), work).with_ignored_flag(true)
+    Trial::test(format!("{name} (needs {})", needs.join(", ")), work).with_ignored_flag(true)
 }
 
 /// A guest that xtask builds when it is tested, in the folder that this program lies in too.

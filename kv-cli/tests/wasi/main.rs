@@ -14,6 +14,7 @@ mod components;
 mod invoke;
 mod policy;
 mod serve;
+mod server;
 mod watch_run;
 
 /// A component that is kept with the sources.

@@ -2,63 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::run::Kv;
+use crate::server::Server;
 use crate::{components, guest};
-
-/// A server of a test's own; it is ended at the latest with the test.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(kv: &Kv, component: &str, options: &[&str]) -> Self {
-        let mut command = kv.command(&["serve", component, "--addr", "127.0.0.1:0"]);
-        let mut child = command.args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim_end().strip_prefix("listening on http://").unwrap().to_owned();
-        Self { child, address }
-    }
-
-    /// One request; gives the status line's rest and the body.
-    fn get(&self, path: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.lines().next().unwrap().strip_prefix("HTTP/1.1 ").unwrap().to_owned();
-        // The body comes in one piece, with its length before it.
-        let body = body.lines().find(|line| line.trim_end().parse::<u64>().is_ok_and(|_| !head.contains("chunked")));
-        let body = body.or_else(|| answer.lines().rev().find(|line| !line.is_empty() && *line != "0"));
-        (status, body.unwrap_or_default().to_owned())
-    }
-
-    fn ask_to_end(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    }
-
-    /// Asks it to end and gives what it said on standard error.
-    fn stop(mut self) -> String {
-        self.ask_to_end();
-        assert!(self.child.wait().unwrap().success());
-        let mut told = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-        told
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended unless the test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn each_of_many_requests_is_counted_once() {
@@ -126,6 +74,36 @@ fn a_program_that_does_not_answer_is_told_once() {
         assert!(lines.len() == 3 && lines[0] == "begun" && lines[1].contains(told), "{said}");
         assert!(lines[2].starts_with("kv: stopping"), "{said}");
     }
+}
+
+/// The client sees the connection end, and not the body.
+#[test]
+fn a_broken_reply_does_not_look_whole() {
+    let kv = Kv::new();
+    let server = Server::start(&kv, &guest("http-counter"), &[]);
+    let answer = server.raw("/trap");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("transfer-encoding: chunked"), "{answer:?}");
+    assert_eq!(body, "2\r\n1\n\r\n");
+    assert_eq!(server.get("/other"), ("200 OK".into(), "1".into()));
+    assert!(server.stop().contains("the program trapped: wasm trap: wasm `unreachable` instruction"));
+}
+
+/// Its instance ends with the connection, and the server waits for nothing then.
+#[test]
+fn a_client_that_goes_away_leaves_nothing_behind() {
+    let kv = Kv::new();
+    let component = components::file(&kv, "handler", &components::handler(components::SPIN));
+    let mut server = Server::start(&kv, &component, &["--timeout", "60s"]);
+    let mut told = BufReader::new(server.child.stderr.take().unwrap()).lines();
+    let client = server.ask("/");
+    assert_eq!(told.next().unwrap().unwrap(), "begun");
+    drop(client);
+    server.ask_to_end();
+    // Neither that its time was over, nor that it did not end.
+    let said: Vec<String> = told.map(Result::unwrap).collect();
+    assert!(said.len() == 1 && said[0].starts_with("kv: stopping"), "{said:?}");
+    assert!(server.child.wait().unwrap().success());
 }
 
 /// Who asked before the end is answered after it began.

@@ -12,14 +12,14 @@ wit_bindgen::generate!({
     generate_all,
 });
 
+#[path = "../../example-2023/src/api.rs"]
+mod api;
+
 use std::sync::Once;
 
 use exports::golem::examples::api::Guest;
 use wasi::cli::stdout::get_stdout;
 use wasi::filesystem::preopens::get_directories;
-use wasi::keyvalue::readwrite;
-use wasi::keyvalue::types::{Bucket, OutgoingValue};
-use wasi::keyvalue::wasi_cloud_error::Error;
 
 static BEGIN: Once = Once::new();
 
@@ -27,32 +27,19 @@ struct Example;
 
 impl Guest for Example {
     fn get(bucket: String, key: String) -> Option<Vec<u8>> {
-        let bucket = open(&bucket);
-        match readwrite::get(&bucket, &key) {
-            Ok(value) => Some(sure(value.incoming_value_consume_sync())),
-            Err(error) => match error.trace().as_str() {
-                "Key not found" => None,
-                trace => panic!("{trace}"),
-            },
-        }
+        begin();
+        api::get(&bucket, &key)
     }
 
     fn set(bucket: String, key: String, value: Vec<u8>) {
-        let opened = open(&bucket);
-        let outgoing = OutgoingValue::new_outgoing_value();
-        sure(outgoing.outgoing_value_write_body_sync(&value));
-        sure(readwrite::set(&opened, &key, &outgoing));
+        begin();
+        api::set(&bucket, &key, &value);
         print(&format!("set {key} in {bucket}\n"));
     }
 }
 
-fn open(name: &str) -> Bucket {
+fn begin() {
     BEGIN.call_once(|| print(&format!("preopened directories: {}\n", get_directories().len())));
-    sure(Bucket::open_bucket(name))
-}
-
-fn sure<T>(result: Result<T, Error>) -> T {
-    result.unwrap_or_else(|error| panic!("{}", error.trace()))
 }
 
 fn print(text: &str) {

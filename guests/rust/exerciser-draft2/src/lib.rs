@@ -20,10 +20,16 @@ wit_bindgen::generate!({
 mod calls;
 #[path = "../../exerciser-store/cas.rs"]
 mod cas;
+#[path = "../../exerciser-store/signed.rs"]
 mod shape;
 #[path = "../../exerciser-store/tour.rs"]
 mod tour;
 
 struct Exerciser;
+
+/// A missing entry of a batch is `none` as a whole.
+fn value(entry: Option<(String, Vec<u8>)>) -> Option<Vec<u8>> {
+    entry.map(|(_, value)| value)
+}
 
 export!(Exerciser);

@@ -1,4 +1,5 @@
-//! A web server that counts: `GET /NAME` adds 1 to the counter NAME, `hits` for `/`, and answers with its value.
+//! A web server that counts: `GET /NAME` adds 1 to the counter NAME, `hits` for `/`, and answers with its value. `GET /trap`
+//! traps behind the first bytes of its answer, so that a host has to show a broken answer as broken.
 
 wit_bindgen::generate!({
     path: [
@@ -27,7 +28,8 @@ struct Counter;
 
 impl Guest for Counter {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        let (status, text) = answer(&request);
+        let name = name(&request);
+        let (status, text) = answer(&request, &name);
         let headers = Fields::new();
         headers.set("content-type", &[b"text/plain".to_vec()]).expect("the header is allowed");
         let response = OutgoingResponse::new(headers);
@@ -37,18 +39,23 @@ impl Guest for Counter {
         let stream = body.write().expect("the stream is taken once");
         // The client may have gone; what it asked for is done anyway.
         let _ = stream.blocking_write_and_flush(text.as_bytes());
+        assert_ne!(name, "trap", "asked to trap");
         drop(stream);
         let _ = OutgoingBody::finish(body, None);
     }
 }
 
-fn answer(request: &IncomingRequest) -> (u16, String) {
+/// The counter that the request is for.
+fn name(request: &IncomingRequest) -> String {
+    let path = request.path_with_query().unwrap_or_default();
+    let name = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+    if name.is_empty() { "hits" } else { name }.to_owned()
+}
+
+fn answer(request: &IncomingRequest, name: &str) -> (u16, String) {
     if !matches!(request.method(), Method::Get) {
         return (405, "only GET is understood\n".to_owned());
     }
-    let path = request.path_with_query().unwrap_or_default();
-    let name = path.split('?').next().unwrap_or_default().trim_start_matches('/');
-    let name = if name.is_empty() { "hits" } else { name };
     match store::open("").and_then(|bucket| atomics::increment(&bucket, name, 1)) {
         Ok(value) => (200, format!("{value}\n")),
         Err(error) => (500, format!("{error:?}\n")),

@@ -1,4 +1,5 @@
-//! Is told of changes by draft2's `watcher`, and writes what it was told into the bucket `seen`.
+//! Is told of changes by draft2's `watcher`, and writes what it was told into the bucket `seen`. At the key `mine` it sets `own`
+//! by the handle that it was handed, and writes what came of it.
 
 wit_bindgen::generate!({
     path: ["../../wit/keyvalue/0.2.0-draft2.wit"],
@@ -24,8 +25,11 @@ static TOLD: AtomicU32 = AtomicU32::new(0);
 struct Watcher;
 
 impl Guest for Watcher {
-    fn on_set(_: Bucket, key: String, value: Vec<u8>) {
+    fn on_set(bucket: Bucket, key: String, value: Vec<u8>) {
         note(&key, &format!("set {key} {}", value.len()));
+        if key == "mine" {
+            note(&key, &format!("own: {:?}", bucket.set("own", b"own")));
+        }
     }
 
     fn on_delete(_: Bucket, key: String) {

@@ -25,15 +25,18 @@ impl Broken {
     }
 }
 
-/// A body that ends with an error if its instance was broken off: the client sees the connection end, and not the body.
+/// A body that ends with an error if its instance was broken off: the client sees what was written, and then the connection
+/// end, and not the body.
 pub(super) struct Reply {
     body: HyperOutgoingBody,
     broken: Broken,
+    /// Whether the error is all that is left.
+    is_over: bool,
 }
 
 impl Reply {
     pub(super) fn new(body: HyperOutgoingBody, broken: Broken) -> Self {
-        Self { body, broken }
+        Self { body, broken, is_over: false }
     }
 }
 
@@ -42,8 +45,16 @@ impl Body for Reply {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.is_over {
+            return Poll::Ready(Some(Err(Error::HttpResponseIncomplete)));
+        }
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(None) if self.broken.is_set() => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
+            Poll::Ready(None) if self.broken.is_set() => {
+                // At an error the connection drops what it has not sent yet; where it has to wait, it sends it.
+                self.is_over = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             polled => polled,
         }
     }

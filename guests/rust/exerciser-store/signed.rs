@@ -1,4 +1,5 @@
-//! What sets this shape apart: text for cursors, signed counters, and a missing entry of a batch has its key.
+//! What sets draft2 and Spin's form of it apart: text for cursors, signed counters. They differ in the entries of a batch, whose
+//! value each of them finds by its own `value`.
 
 use crate::wasi::keyvalue::store::{Bucket, Error};
 use crate::wasi::keyvalue::{atomics, batch};
@@ -19,7 +20,7 @@ pub(crate) fn list(bucket: &Bucket, cursor: Option<String>) -> Result<(Vec<Strin
 }
 
 pub(crate) fn get_many(bucket: &Bucket, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-    Ok(batch::get_many(bucket, keys)?.into_iter().map(|(_, value)| value).collect())
+    Ok(batch::get_many(bucket, keys)?.into_iter().map(crate::value).collect())
 }
 
 pub(crate) fn increment(bucket: &Bucket, key: &str, delta: i64) -> Result<i64, Error> {

@@ -1,0 +1,25 @@
+use crate::EXERCISERS;
+
+/// Each shape lets enough of the suite's cases through, and none of them fails.
+pub(crate) fn each_shape() {
+    for url in ["memory:", "sled"] {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("suite");
+        let url = if url == "sled" { format!("sled:{}", place.display()) } else { url.to_owned() };
+        let mut conform = std::process::Command::new(env!("CARGO_BIN_EXE_kv"));
+        let ran = conform.args(["--json", "conform", &url, "--through-wasm"]).output().unwrap();
+        let report = String::from_utf8_lossy(&ran.stdout);
+        let report: serde_json::Value =
+            serde_json::from_str(&report).unwrap_or_else(|cause| panic!("{cause}: {ran:?}"));
+        let shapes = report["shapes"].as_array().unwrap();
+        assert_eq!(shapes.len(), EXERCISERS.len());
+        for shape in shapes {
+            assert!(shape["counts"]["passed"].as_u64().unwrap() >= 60, "{url}: {}", shape["shape"]);
+            let cases = shape["cases"].as_array().unwrap();
+            let failed: Vec<_> = cases.iter().filter(|case| case["outcome"] == "failed").collect();
+            assert!(failed.is_empty(), "{url}: {}: {failed:?}", shape["shape"]);
+            assert!(cases.iter().all(|case| (case["outcome"] == "passed") == case["reason"].is_null()));
+        }
+        assert!(ran.status.success());
+    }
+}
