@@ -38,8 +38,11 @@ use needs::{Need, Test, trial, trial_of};
 use servers::cluster::Cluster;
 use servers::process::{self, Process, redis_server};
 
-/// What is tried on every store: a test is given the store's URL.
-const ALIKE: [(&str, fn(&str)); 5] = [
+/// A test on a store, whose URL it is given.
+type OnStore = fn(&str);
+
+/// What is tried on every store.
+const ALIKE: [(&str, OnStore); 5] = [
     ("tours_are_alike", tours::all),
     ("examples_are_alike", examples::all),
     ("a_command_is_alike", examples::command),
@@ -51,7 +54,7 @@ const ALIKE: [(&str, fn(&str)); 5] = [
 struct Provider {
     place: &'static str,
     needs: &'static [Need],
-    with: fn(fn(&str)),
+    with: fn(OnStore),
 }
 
 const PROVIDERS: [Provider; 5] = [
@@ -92,12 +95,12 @@ fn in_folder(scheme: &str, test: impl FnOnce(&str)) {
     test(&format!("{scheme}:{}", folder.path().join("store").display()));
 }
 
-fn on_a_server(test: fn(&str)) {
+fn on_a_server(test: OnStore) {
     let server = Process::start(&redis_server().unwrap(), |_| Ok(Vec::new())).unwrap();
     test(&format!("redis://127.0.0.1:{}", server.port()));
 }
 
-fn in_a_cluster(test: fn(&str)) {
+fn in_a_cluster(test: OnStore) {
     let cluster = Cluster::start(&redis_server().unwrap(), &[]).unwrap();
     test(&format!("redis+cluster://{}", cluster.hosts()));
 }
