@@ -1,8 +1,8 @@
 //! A whole host: runs the component of the mission's example on a store in memory.
 
-use kv_wasi::{Access, Host, KvCtx, KvCtxView, KvView};
+use kv_wasi::{Access, Host, KvCtx, KvCtxView, KvView, Ticker};
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime::{Engine, Store};
+use wasmtime::{Config, Engine, Store};
 
 struct State(KvCtx, ResourceTable);
 
@@ -20,10 +20,12 @@ async fn main() -> wasmtime::Result<()> {
 }
 
 pub(crate) async fn run(component: &[u8]) -> wasmtime::Result<Option<bytes::Bytes>> {
-    let (engine, kv) = (Engine::default(), kv_memory::open_named("")?);
+    let engine = Engine::new(Config::new().epoch_interruption(true))?;
+    let (_ticker, kv) = (Ticker::start(&engine)?, kv_memory::open_named("")?);
     let guest = Host::new(Access::all_of(&kv)).load(&engine, component)?;
     let linker = guest.link(&Linker::new(&engine))?;
     let mut store = Store::new(&engine, State(guest.context(), ResourceTable::new()));
+    guest.prepare(&mut store);
     let instance = linker.instantiate_async(&mut store, guest.component()).await?;
     let api = instance.get_export_index(&mut store, None, "golem:examples/api");
     let set = instance.get_export_index(&mut store, api.as_ref(), "set");

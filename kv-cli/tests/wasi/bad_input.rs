@@ -43,6 +43,17 @@ fn imports_that_are_not_there_are_told() {
     }
 }
 
+/// Nothing traps in the place of a module.
+#[test]
+fn the_option_for_what_is_missing_is_told_of_where_it_helps() {
+    let kv = Kv::new();
+    let program = r#"(component (import "my-module" (core module (export "f" (func)))))"#;
+    let program = components::file(&kv, "module", program);
+    for option in [&[][..], &["--trap-missing"]] {
+        kv.run(&[&["run", &program][..], option].concat()).code(3).says("it imports my-module, which is no interface");
+    }
+}
+
 #[test]
 fn a_handler_of_0_3_is_refused_by_name() {
     let kv = Kv::new();

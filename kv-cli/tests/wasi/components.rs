@@ -86,8 +86,13 @@ pub(crate) const SPIN: &str = "(loop $l (br $l))";
 
 /// Answers a request by printing `begun` on standard error, and doing this then.
 pub(crate) fn handler(then: &str) -> String {
+    handler_with(then, "")
+}
+
+/// The same, with more in it.
+pub(crate) fn handler_with(then: &str, more: &str) -> String {
     format!(
-        r#"(component {PRINT}
+        r#"(component {PRINT} {more}
           (import "wasi:http/types@0.2.0" (instance $types
             (export "incoming-request" (type (sub resource)))
             (export "response-outparam" (type (sub resource)))))
@@ -126,3 +131,30 @@ pub(crate) fn watcher(then: &str) -> String {
           (export "wasi:keyvalue/watcher@0.2.0-draft2" (instance $watcher)))"#
     )
 }
+
+/// Hands over so many bytes: `open` to the host as a bucket's name, `give` as its result.
+pub(crate) const LARGE: &str = r#"(component
+  (import "wasi:keyvalue/store@0.2.0-draft" (instance $store
+    (type $cases (variant (case "no-such-store") (case "access-denied") (case "other" string)))
+    (export "error" (type $error (eq $cases)))
+    (export "bucket" (type $bucket (sub resource)))
+    (export "open" (func (param "identifier" string) (result (result (own $bucket) (error $error)))))))
+  (core module $memory
+    (memory (export "memory") 4096)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+  (core instance $memory (instantiate $memory))
+  (core func $open (canon lower (func $store "open")
+    (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+  (core module $m
+    (import "memory" "memory" (memory 4096))
+    (import "host" "open" (func $open (param i32 i32 i32)))
+    (func (export "open") (param i32) (call $open (i32.const 65536) (local.get 0) (i32.const 0)))
+    (func (export "give") (param i32) (result i32)
+      (i32.store (i32.const 0) (i32.const 65536))
+      (i32.store (i32.const 4) (local.get 0))
+      (i32.const 0)))
+  (core instance $host (export "open" (func $open)))
+  (core instance $i (instantiate $m (with "memory" (instance $memory)) (with "host" (instance $host))))
+  (func (export "open") (param "bytes" u32) (canon lift (core func $i "open")))
+  (func (export "give") (param "bytes" u32) (result (list u8))
+    (canon lift (core func $i "give") (memory (core memory $memory "memory")))))"#;

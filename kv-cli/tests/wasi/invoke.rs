@@ -38,6 +38,20 @@ fn values_may_be_long() {
     assert_eq!(set, serde_json::json!({"result": null, "texts": []}));
 }
 
+/// What a program hands to the host in a call has the same limit as ever; its result has one of its own.
+#[test]
+fn what_is_copied_out_of_a_program_has_its_limit() {
+    let kv = Kv::new();
+    let program = components::file(&kv, "large", components::LARGE);
+    let call = |call: &str| kv.run(&["run", &program, "--invoke", call]);
+    call(&format!("open({})", (128 << 20) + 1)).code(3).says("the program trapped: too much data is being copied");
+    call("open(64)").code(0);
+    call(&format!("give({})", (16 << 20) + 1))
+        .code(3)
+        .says("large.wasm: the result is larger than 16777216 items of lists, which is the limit");
+    assert_eq!(call("give(2)").code(0).text(), "[0, 0]  # \"\\0\\0\"\n");
+}
+
 #[test]
 fn a_program_that_ends_itself_in_a_call_gives_the_exit_code() {
     let kv = Kv::new();

@@ -38,6 +38,20 @@ fn a_program_sees_the_buckets_that_are_its_own() {
 }
 
 #[test]
+fn a_program_has_the_memory_that_it_is_given() {
+    let kv = Kv::new();
+    let guests = "[guest.small]\nbuckets = []\nmemory_mb = 16\n[guest.large]\nbuckets = []\n";
+    let policy = kv.file("policy.toml", guests);
+    let got = |name| call(&kv, &policy, name, "allocate(40)").code(0).text().trim_end().parse::<u32>().unwrap();
+    assert_eq!(got("large"), 40);
+    assert!((8..16).contains(&got("small")), "{}", got("small"));
+    for wrong in ["0", "-1", "\"16\""] {
+        let policy = kv.file("policy.toml", format!("[guest.g]\nbuckets = []\nmemory_mb = {wrong}\n"));
+        call(&kv, &policy, "g", "spin()").code(3).says("policy.toml: line 3: ");
+    }
+}
+
+#[test]
 fn what_is_wrong_in_the_file_is_told_with_its_place() {
     let kv = Kv::new();
     let stores = "[store.main]\nurl = \"memory:\"\n";

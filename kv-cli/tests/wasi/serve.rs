@@ -1,8 +1,9 @@
 //! `serve`.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::run::Kv;
 use crate::server::Server;
@@ -124,6 +125,83 @@ fn requests_that_run_are_finished() {
         assert_eq!(client.join().unwrap().0, "504 Gateway Timeout");
     });
     assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
+fn requests_without_end_are_ended_when_it_is_asked_twice() {
+    let kv = Kv::new();
+    let component = components::file(&kv, "handler", &components::handler(components::SPIN));
+    let mut server = Server::start(&kv, &component, &["--timeout", "60s"]);
+    let mut told = BufReader::new(server.child.stderr.take().unwrap()).lines();
+    let _client = server.ask("/");
+    assert_eq!(told.next().unwrap().unwrap(), "begun");
+    server.ask_to_end();
+    assert!(told.next().unwrap().unwrap().starts_with("kv: stopping"));
+    server.ask_to_end();
+    // Not that the request took longer than its time.
+    assert!(told.next().is_none() && server.child.wait().unwrap().success());
+    // The store was closed.
+    kv.ok(&["set", "b", "k", "v"]);
+}
+
+/// A component of many parts is served as it is run. The more memories it has, the fewer requests run at once, and the fewer
+/// connections there are; another one waits.
+#[test]
+fn connections_have_a_number() {
+    let kv = Kv::new();
+    let memories = "(core instance (instantiate $more))".repeat(700);
+    let more = format!("(core module $more (memory 0)) {memories}");
+    let component = components::file(&kv, "handler", &components::handler_with("", &more));
+    let server = Server::start(&kv, &component, &["--timeout", "60s"]);
+    let mut idle: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
+    let mut client = server.ask("/");
+    client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert!(client.read(&mut [0]).is_err());
+    idle.pop();
+    client.set_read_timeout(None).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    drop(idle);
+    assert!(server.stop().starts_with("begun\n"));
+}
+
+#[test]
+fn a_client_that_does_not_send_is_let_go() {
+    let kv = Kv::new();
+    let server = Server::start(&kv, &guest("http-counter"), &["--timeout", "500ms"]);
+    let mut client = TcpStream::connect(&server.address).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    server.stop();
+}
+
+#[test]
+fn a_client_that_does_not_read_is_let_go() {
+    let kv = Kv::new();
+    let server = Server::start(&kv, &guest("http-counter"), &["--timeout", "500ms"]);
+    let mut client = TcpStream::connect(&server.address).unwrap();
+    client.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    // They are refused, so that each takes little: with these answers more is ready for the client than any socket holds.
+    let requests = b"GET / HTTP/1.1\r\n\r\n".repeat(10_000);
+    let sent = (0..200).try_for_each(|_| client.write_all(&requests));
+    let why = sent.unwrap_err().kind();
+    assert!(matches!(why, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{why}");
+    assert_eq!(server.get("/").0, "200 OK");
+    server.stop();
+}
+
+#[test]
+fn a_client_that_has_shut_its_side_is_answered() {
+    let kv = Kv::new();
+    let server = Server::start(&kv, &guest("http-counter"), &[]);
+    let mut client = server.ask("/");
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
+    server.stop();
 }
 
 #[test]

@@ -10,7 +10,8 @@ pub(crate) enum Command {
     /// Run a WebAssembly component that uses wasi:keyvalue, or call one function of it
     #[command(after_help = "\
 Runs wasi:cli/run, or the function that --invoke names. Values are written in WAVE; b\"text\" and
-@FILE stand for a list of bytes too. A result that holds text as bytes shows it beside them.
+@FILE stand for a list of bytes too. A result that holds text as bytes shows it beside them. It may
+have 16777216 items of lists, such as bytes.
 
 Examples:
   kv run app.wasm -- --verbose
@@ -24,8 +25,8 @@ The exit code is the program's own.")]
     /// Serve HTTP with a WebAssembly component, one instance for each request
     #[command(after_help = "\
 Runs wasi:http/proxy of 0.2, at most 1,000 requests at once. Ends at SIGINT or SIGTERM, once the
-requests that run are done. Requests of its own are refused but for those to hosts that
---allow-http names.
+requests that run are done; a second one ends these. Requests of its own are refused but for those
+to hosts that --allow-http names.
 
 Examples:
   kv serve guests/built/http-counter.wasm
@@ -35,7 +36,8 @@ Examples:
     /// Call a WebAssembly component at each change of a bucket
     #[command(after_help = "\
 Calls the program's wasi:keyvalue/watcher or handle-watch, one call at a time. If it traps, a new
-instance goes on behind that event. Ends at SIGINT or SIGTERM, once the call that runs is done.
+instance goes on behind that event. Ends at SIGINT or SIGTERM, once the call that runs is done; a
+second one ends it.
 An embedded store is open in one process at a time, so there only expiries and the program's own
 changes are seen.
 
@@ -58,7 +60,8 @@ pub(crate) struct Which {
     /// The component
     #[arg(value_name = "GUEST.wasm")]
     pub(super) guest: PathBuf,
-    /// A TOML file that says which buckets each program sees; without it every bucket of --store
+    /// A TOML file that says which buckets each program sees, and how much memory it may take;
+    /// without it every bucket of --store, and 1 GiB
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// The program's name in that file; the name of its own file unless given
@@ -97,7 +100,7 @@ pub(crate) struct ServeArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
     pub(super) addr: String,
-    /// End a request's instance after this time
+    /// End a request's instance after this time, and a connection whose client takes longer to send a head or to take an answer
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(super) timeout: Duration,
     /// Let the program make HTTP requests to this host; may be given several times

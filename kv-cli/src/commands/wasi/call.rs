@@ -1,9 +1,9 @@
 //! `kv run --invoke`: one call of a function that the program exports.
 
-use kv_wasi::{Access, Function, Guest, Host, Limits};
+use kv_wasi::{Access, Function, Guest, Host};
 use serde_json::json;
-use wasmtime::Store;
 use wasmtime::component::{Instance, Val};
+use wasmtime::{CallHook, Store, WasmBacktrace};
 use wasmtime_wasi::WasiCtx;
 
 use super::args::Which;
@@ -15,6 +15,10 @@ use super::state::{self, State};
 use super::wave::Typed;
 use crate::exit::{Ended, Failure, Verdict};
 use crate::session::Session;
+
+/// The longest result, in items of lists, such as bytes: 16 Mi. Each takes tens of bytes here, and is written in up to five:
+/// far more than a person reads.
+const RESULT_ITEMS: usize = 16 << 20;
 
 /// A call of a function that is there, with arguments as it takes them.
 pub(super) struct Call {
@@ -37,8 +41,7 @@ impl Call {
         // What the program prints must not stand between the result's lines.
         let wasi = wasi(which)?.inherit_stderr().stdout(wasmtime_wasi::cli::stderr()).build();
         let (mut store, instance) = program.start(wasi).await?;
-        // The limit counts what the host makes of the result: a whole value for each byte of a list.
-        store.set_hostcall_fuel(Limits::default().call_bytes.saturating_mul(size_of::<Val>()));
+        limit_result(&mut store);
         let result = match self.make(&mut store, &instance).await {
             Ok(result) => result,
             Err(ended) => return ended.map_err(|failure| failure.within(&program.shown)),
@@ -66,9 +69,34 @@ impl Call {
         let found = index.and_then(|index| instance.get_func(&mut *store, index));
         let callee = found.ok_or_else(|| Err(Failure::other(format!("{name} is not in the instance"))))?;
         let mut results = vec![Val::Bool(false); callee.ty(&*store).results().len()];
-        callee.call_async(&mut *store, &self.arguments, &mut results).await.map_err(|cause| ended(&cause))?;
+        callee.call_async(&mut *store, &self.arguments, &mut results).await.map_err(|cause| call_ended(&cause))?;
         Ok(results.pop())
     }
+}
+
+/// Limits the result to [`RESULT_ITEMS`], and the program's own calls as ever. wasmtime has one limit for both, so it is set
+/// whenever the program is left: by a call, or by its end.
+fn limit_result(store: &mut Store<State>) {
+    let call_bytes = store.hostcall_fuel();
+    store.call_hook(move |mut store, hook| {
+        match hook {
+            CallHook::CallingHost => store.set_hostcall_fuel(call_bytes),
+            CallHook::ReturningFromWasm => store.set_hostcall_fuel(RESULT_ITEMS * size_of::<Val>()),
+            CallHook::CallingWasm | CallHook::ReturningFromHost => {}
+        }
+        Ok(())
+    });
+}
+
+/// What ended the call. A trap has the place in the program with it, and the limit on the result comes after the program.
+fn call_ended(cause: &wasmtime::Error) -> Ended {
+    let is_within = cause.downcast_ref::<WasmBacktrace>().is_some();
+    if !is_within && cause.root_cause().to_string().contains("fuel allocated for hostcalls") {
+        return Err(Failure::data(format!(
+            "the result is larger than {RESULT_ITEMS} items of lists, which is the limit"
+        )));
+    }
+    ended(cause)
 }
 
 fn shown(value: &Val) -> Result<String, Failure> {

@@ -12,14 +12,17 @@ use crate::output::note;
 /// Requests that are served at once; others wait for one to end.
 const AT_ONCE: u32 = 1_000;
 
-/// Core instances, memories and tables in one component: more than compilers make.
-const CORES: u32 = 20;
+/// Core instances in one component: as many as WebAssembly lets it have. The pool only counts them.
+const CORES: u32 = 1_000;
 
 /// Memories of all instances together. Each is an address space of its own, and a process has room for 100,000 of these.
 const MEMORIES: u32 = AT_ONCE * 2;
 
 /// Tables of all instances together.
 const TABLES: u32 = AT_ONCE * 4;
+
+/// Elements of a table: as many as kv-wasi lets an instance have.
+const TABLE_ELEMENTS: usize = 1 << 20;
 
 /// An engine, with the thread that interrupts programs which never wait.
 pub(in crate::commands) struct Running {
@@ -41,9 +44,10 @@ impl Running {
             .total_core_instances(AT_ONCE * CORES)
             .max_core_instances_per_component(CORES)
             .total_memories(MEMORIES)
-            .max_memories_per_component(CORES)
+            .max_memories_per_component(MEMORIES)
             .total_tables(TABLES)
-            .max_tables_per_component(CORES)
+            .max_tables_per_component(TABLES)
+            .table_elements(TABLE_ELEMENTS)
             .total_stacks(AT_ONCE)
             .max_memory_size(Limits::default().memory_bytes);
         let mut pooled = config();
@@ -65,7 +69,8 @@ impl Running {
 
     /// How many instances of the component there may be at once: those of some need several memories each.
     pub(in crate::commands) fn at_once(component: &Component) -> u32 {
-        let Some(needed) = component.resources_required() else { return AT_ONCE / CORES };
+        // One that imports components or modules needs what those do.
+        let Some(needed) = component.resources_required() else { return 1 };
         let most = |all: u32, each: u32| all / each.max(1);
         AT_ONCE.min(most(MEMORIES, needed.num_memories)).min(most(TABLES, needed.num_tables)).max(1)
     }

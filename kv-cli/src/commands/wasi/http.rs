@@ -62,6 +62,7 @@ mod tests {
         assert!(outgoing.allows("localhost", Some(8080)) && !outgoing.allows("localhost", Some(80)));
         assert!(!outgoing.allows("sub.example.com", Some(80)) && !Outgoing::none().allows("localhost", Some(80)));
     }
+
     #[tokio::test]
     async fn a_request_goes_to_an_allowed_host_and_to_no_other() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

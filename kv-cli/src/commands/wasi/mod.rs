@@ -16,6 +16,7 @@ pub(super) mod state;
 mod stop;
 mod watch_run;
 mod wave;
+mod wire;
 
 use crate::exit::Ended;
 use crate::session::Session;

@@ -1,10 +1,11 @@
 //! The file that says which buckets each program sees.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use kv::Store;
-use kv_wasi::{Access, Rights};
+use kv_wasi::{Access, Limits, Rights};
 use serde::Deserialize;
 
 use super::args::Which;
@@ -33,6 +34,8 @@ struct GuestEntry {
     buckets: Vec<BucketEntry>,
     /// The bucket of the interface `cache`.
     cache: Option<String>,
+    /// The most that an instance's memory may take, in MiB.
+    memory_mb: Option<NonZeroU32>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +60,7 @@ enum Right {
 pub(super) struct Granted {
     pub(super) access: Access,
     pub(super) cache_bucket: Option<String>,
+    pub(super) limits: Limits,
     stores: Vec<Store>,
 }
 
@@ -65,7 +69,8 @@ impl Granted {
     pub(super) async fn open(which: &Which, url: &str) -> Result<Self, Failure> {
         let Some(file) = which.config.as_deref() else {
             let store = session::open(url).await?;
-            return Ok(Self { access: Access::all_of(&store), cache_bucket: None, stores: vec![store] });
+            let access = Access::all_of(&store);
+            return Ok(Self { access, cache_bucket: None, limits: Limits::default(), stores: vec![store] });
         };
         let shown = file.display().to_string();
         let policy = Policy::read(file)?;
@@ -79,7 +84,8 @@ impl Granted {
         let mut stores = BTreeMap::new();
         let access = policy.grant(guest, &mut stores).await;
         let cache_bucket = guest.cache.clone();
-        let granted = Self { access: Access::none(), cache_bucket, stores: stores.into_values().collect() };
+        let limits = guest.limits();
+        let granted = Self { access: Access::none(), cache_bucket, limits, stores: stores.into_values().collect() };
         match access {
             Ok(access) => Ok(Self { access, ..granted }),
             Err(failure) => {
@@ -99,6 +105,16 @@ impl Granted {
         let verdict = ended?;
         closed?;
         Ok(verdict)
+    }
+}
+
+impl GuestEntry {
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        if let Some(mb) = self.memory_mb {
+            limits.memory_bytes = (mb.get() as usize).saturating_mul(1 << 20);
+        }
+        limits
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kv_wasi::{Access, Guest, Host};
+use kv_wasi::{Access, ErrorKind, Guest, Host};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
@@ -36,20 +36,15 @@ impl Program {
         let guest = load(&running, &which.guest)?;
         let linker = state::linker(&running.engine).map_err(|cause| Failure::other(format!("{cause:#}")))?;
         let linker = if which.trap_missing { guest.link_or_trap(&linker) } else { guest.link(&linker) };
-        let linker = linker.map_err(|error| {
-            let text = error.to_string();
-            let (sentence, lines) = text.split_once('\n').unwrap_or((&text, ""));
-            let hint = "--trap-missing runs it all the same, until it calls one of these";
-            Failure::data(sentence).within(&shown).below(format!("{lines}\n{hint}"))
-        });
-        let pre = linker?.instantiate_pre(guest.component()).map_err(|cause| trapped(&cause).within(&shown))?;
+        let linker = linker.map_err(|error| unlinked(&error).within(&shown))?;
+        let pre = linker.instantiate_pre(guest.component()).map_err(|cause| trapped(&cause).within(&shown))?;
         Ok(Self { guest, pre, running, shown })
     }
 
     /// Opens the stores of its buckets, by the file if one is given, else the one at `url`.
     pub(super) async fn grant(&mut self, which: &Which, url: &str) -> Result<Granted, Failure> {
         let granted = Granted::open(which, url).await?;
-        let mut host = Host::new(granted.access.clone());
+        let mut host = Host::new(granted.access.clone()).limits(granted.limits.clone());
         if let Some(bucket) = &granted.cache_bucket {
             host = host.cache_bucket(bucket.as_str());
         }
@@ -66,6 +61,18 @@ impl Program {
         let instance = self.pre.instantiate_async(&mut store).await;
         let instance = instance.map_err(|cause| trapped(&cause).within(&self.shown))?;
         Ok((store, instance))
+    }
+}
+
+/// Only what is missing can be trapped, and it is not missing where that was asked for.
+fn unlinked(error: &kv_wasi::Error) -> Failure {
+    let text = error.to_string();
+    match text.split_once('\n') {
+        Some((sentence, lines)) if error.kind() == ErrorKind::Missing => {
+            let hint = "--trap-missing runs it all the same, until it calls one of these";
+            Failure::data(sentence).below(format!("{lines}\n{hint}"))
+        }
+        _ => Failure::data(text),
     }
 }
 

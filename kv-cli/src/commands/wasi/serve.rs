@@ -13,9 +13,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use wasmtime_wasi::WasiCtx;
@@ -32,12 +32,16 @@ use super::program::{Program, build, wasi};
 use super::reply::{Broken, Reply};
 use super::state::State;
 use super::stop::Stop;
+use super::wire::{Wire, gone};
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::note;
 use crate::session::Session;
 
 /// How long to wait after a connection could not be accepted, for files that are used up mostly.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections for each request that may run: another one may be idle, or still send its request.
+const CONNECTIONS: usize = 2;
 
 pub(super) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
     let mut program = Program::load(Running::pooling()?, &args.which)?;
@@ -112,38 +116,65 @@ async fn accept(server: &Arc<Server>, listener: TcpListener, session: &mut Sessi
     }
     session.out.flush()?;
     let graceful = GracefulShutdown::new();
+    let connections = Arc::new(Semaphore::new(server.at_once as usize * CONNECTIONS));
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let place = Arc::clone(&connections).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
             () = stop.asked() => break,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((socket, _)) = accepted else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        // A request is mostly one small packet.
-        let _ = stream.set_nodelay(true);
-        let server = Arc::clone(server);
-        let service = service_fn(move |request| {
-            let server = Arc::clone(&server);
-            async move { Ok::<_, std::convert::Infallible>(server.answer(request).await) }
+        let connection = graceful.watch(connect(server, socket));
+        tokio::spawn(async move {
+            let _place = place;
+            // A client that goes away in the middle is no news.
+            drop(connection.await);
         });
-        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        // A client that goes away in the middle is no news.
-        tokio::spawn(async move { drop(connection.await) });
     }
     drop(listener);
-    note("stopping: no new connections; waiting for requests that run");
+    note("stopping: no new connections; waiting for requests that run; ask again to end them");
     let done = async {
         graceful.shutdown().await;
         // A program may go on behind its answer. The places are never closed, so all of them come free.
         let _ = server.places.acquire_many(server.at_once).await;
     };
-    if tokio::time::timeout(server.timeout, done).await.is_err() {
-        note("some requests did not end in time");
+    tokio::select! {
+        done = tokio::time::timeout(server.timeout, done) => {
+            if done.is_err() {
+                note("some requests did not end in time");
+            }
+        }
+        () = stop.asked() => {}
     }
     Ok(Verdict::Yes)
+}
+
+/// Answers a client's requests. For each step the client has the time that a request has: to send a head, and to take what is
+/// ready for it.
+fn connect(server: &Arc<Server>, socket: TcpStream) -> impl GracefulConnection + use<> {
+    // A request is mostly one small packet.
+    let _ = socket.set_nodelay(true);
+    let socket = Arc::new(socket);
+    let wire = Wire::new(Arc::clone(&socket), server.timeout);
+    let server = Arc::clone(server);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(server.timeout).half_close(true);
+    let service = service_fn(move |request| {
+        let (server, socket) = (Arc::clone(&server), Arc::clone(&socket));
+        async move {
+            tokio::select! {
+                answer = server.answer(request) => Ok(answer),
+                () = gone(&socket) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+            }
+        }
+    });
+    http.serve_connection(TokioIo::new(wire), service)
 }
 
 impl Server {

@@ -32,14 +32,16 @@ async fn watch_on(args: &WatchRunArgs, program: &Program, granted: &Granted) -> 
     let mut stop = Stop::new()?;
     note(format!("watching {:?}", args.bucket));
     let mut calls = 0_u64;
-    let mut losses = Losses::default();
+    let mut unheard = Unheard::default();
     while args.count.is_none_or(|count| calls < count) {
         let event = tokio::select! {
             event = events.next() => event,
             () = stop.asked() => None,
         };
         let Some(event) = event else { break };
-        losses.count(&event);
+        if let Some(text) = unheard.text(&event) {
+            note(text);
+        }
         let (store, watcher) = &mut instance;
         let delivered = {
             let call = watcher.deliver(store, &watched, event);
@@ -72,27 +74,29 @@ fn say(delivered: wasmtime::Result<Delivered>) {
     }
 }
 
-/// How often events were missed, and how many if the store knows.
+/// What the program is not called for, and so is told here: how many events were missed, as far as the store knows, and how
+/// often.
 #[derive(Default)]
-struct Losses {
+struct Unheard {
     missed: u64,
     resyncs: u64,
 }
 
-impl Losses {
-    fn count(&mut self, event: &Event) {
-        match event {
+impl Unheard {
+    fn text(&mut self, event: &Event) -> Option<String> {
+        Some(match event {
+            Event::Set { .. } | Event::Deleted { .. } | Event::Expired { .. } => return None,
+            Event::Dropped => "the bucket was dropped, with all its entries".to_owned(),
             Event::Lagged(events) => {
                 self.missed += events;
-                note(format!("too slow: {events} events were missed, {} in all", self.missed));
+                format!("too slow: {events} events were missed, {} in all", self.missed)
             }
             Event::Resync => {
                 self.resyncs += 1;
                 let number = self.resyncs;
-                note(format!("the connection was lost for a while (loss {number}): events may have been missed"));
+                format!("the connection was lost for a while (loss {number}): events may have been missed")
             }
-            _ => {}
-        }
+        })
     }
 }
 
@@ -105,4 +109,21 @@ async fn start(program: &Program, args: &WatchRunArgs) -> Result<(Store<State>, 
 
 fn stdio(args: &WatchRunArgs) -> Result<WasiCtx, Failure> {
     Ok(wasi(&args.which)?.inherit_stdout().inherit_stderr().build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_does_not_hear_is_told() {
+        let mut unheard = Unheard::default();
+        let mut told = |event| unheard.text(&event).unwrap_or_default();
+        assert_eq!(told(Event::Deleted { key: "k".to_owned() }), "");
+        assert!(told(Event::Dropped).contains("the bucket was dropped"));
+        assert!(told(Event::Lagged(2)).contains("2 events were missed, 2 in all"));
+        assert!(told(Event::Lagged(3)).contains("3 events were missed, 5 in all"));
+        told(Event::Resync);
+        assert!(told(Event::Resync).contains("(loss 2)"));
+    }
 }

@@ -2,20 +2,22 @@
 
 mod instances;
 mod provider;
+mod told;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kv::Store;
 use kv_conformance::{CaseReport, Ending, FromFn, Run, cases};
-use kv_wasi::{Shape, Ticker};
+use kv_wasi::Shape;
 use serde_json::json;
-use wasmtime::{Config, Engine};
 
 use super::place::Place;
+use crate::commands::wasi::engine::Running;
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::Output;
-use instances::{Inexpressible, Instances, Program, is_for_lack};
+use instances::{Instances, Program};
 use provider::Through;
+use told::{Inexpressible, is_for_lack};
 
 /// A shape through which fewer cases pass shows too little.
 const LEAST: usize = 60;
@@ -38,15 +40,11 @@ enum Way {
 }
 
 pub(super) fn run(place: &Place, seed: u64, filter: &str, out: &mut Output) -> Ended {
-    let mut config = Config::new();
-    config.epoch_interruption(true);
-    let engine =
-        Engine::new(&config).map_err(|cause| Failure::other(format!("starting wasmtime failed: {cause:#}")))?;
-    let _ticker = Ticker::start(&engine).map_err(|cause| Failure::io("starting a thread", &cause))?;
+    let running = Running::plain()?;
     let mut is_good = true;
     let mut shapes = Vec::new();
     for (shape, component) in GUESTS {
-        let program = Program::load(&engine, component)
+        let program = Program::load(&running.engine, component)
             .map_err(|cause| Failure::other(format!("the guest of {} can't be run: {cause:#}", shape.name())))?;
         let program = Arc::new(program);
         let (mut passed, mut failed, mut left_out) = (0_usize, 0_usize, 0_usize);

@@ -10,7 +10,8 @@ use kv::{
 };
 use tokio::sync::Mutex;
 
-use super::instances::{Inexpressible, Instances, Running, SET_MANY};
+use super::instances::{Instances, Running};
+use super::told::{Inexpressible, SET_MANY};
 
 /// What no shape has (dropping buckets, listing them, closing) is asked of the host's own store.
 pub(super) struct Through {
