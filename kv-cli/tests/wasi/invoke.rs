@@ -104,6 +104,27 @@ fn a_program_can_be_ended() {
 }
 
 #[test]
+fn writes_that_a_program_does_not_wait_for_are_stored() {
+    let kv = Kv::new();
+    kv.ok(&["run", &guest("hostile-values"), "--invoke", "write-untaken(20)"]);
+    assert_eq!(kv.ok(&["keys", "cache"]).text().lines().count(), 20);
+}
+
+/// A store on disk makes bytes of its own for each value that it reads: 4.8 GB here, were they all read at once.
+#[test]
+fn values_that_a_program_has_read_and_does_not_take_have_an_end() {
+    use nix::sys::resource::{UsageWho, getrusage};
+    const MOST_KB: i64 = 2 << 20;
+    let (kv, guest) = (Kv::new(), guest("hostile-values"));
+    kv.ok(&["run", &guest, "--invoke", r#"write-pieces("cache", "k", 16, 1048576)"#]);
+    let read = kv.ok(&["run", &guest, "--invoke", r#"read-untaken("k", 300)"#]);
+    assert_eq!(read.text(), "(16, \"the values that this program holds exceed the limit of 268435456 bytes\")\n");
+    // The largest of all programs that the tests of this file have run.
+    let largest = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
+    assert!(largest < MOST_KB, "{largest} kB");
+}
+
+#[test]
 fn what_a_program_is_can_be_seen() {
     let kv = Kv::new();
     let shown = |name: &str| kv.ok(&["--json", "inspect", &guest(name)]).json();

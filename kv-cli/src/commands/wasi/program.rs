@@ -52,6 +52,12 @@ impl Program {
         Ok(granted)
     }
 
+    /// Waits for the writes that the program did not wait for, and closes its stores.
+    pub(super) async fn close(&self, granted: Granted, ended: Ended) -> Ended {
+        self.guest.settled().await;
+        granted.end(ended).await
+    }
+
     pub(super) fn store(&self, wasi: WasiCtx, outgoing: Outgoing) -> Store<State> {
         state::store(&self.running.engine, &self.guest, wasi, outgoing)
     }

@@ -17,7 +17,7 @@ pub(super) async fn run(args: RunArgs, session: &mut Session) -> Ended {
     let call = call.map_err(|failure| failure.within(&program.shown))?;
     let granted = program.grant(&args.which, session.url()).await?;
     let ended = run_on(&program, &args, call.as_ref(), session).await;
-    granted.end(ended).await
+    program.close(granted, ended).await
 }
 
 async fn run_on(program: &Program, args: &RunArgs, call: Option<&Call>, session: &mut Session) -> Ended {

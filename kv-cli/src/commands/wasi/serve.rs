@@ -61,7 +61,7 @@ pub(super) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
         places: Arc::new(Semaphore::new(at_once as usize)),
     });
     let ended = accept(&server, listener, session).await;
-    granted.end(ended).await
+    server.program.close(granted, ended).await
 }
 
 /// The program, if it answers requests as this host asks.

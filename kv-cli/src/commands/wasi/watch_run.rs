@@ -19,7 +19,7 @@ pub(super) async fn watch_run(args: WatchRunArgs, session: &mut Session) -> Ende
     let mut program = Program::load(Running::plain()?, &args.which)?;
     let granted = program.grant(&args.which, session.url()).await?;
     let ended = watch_on(&args, &program, &granted).await;
-    granted.end(ended).await
+    program.close(granted, ended).await
 }
 
 async fn watch_on(args: &WatchRunArgs, program: &Program, granted: &Granted) -> Ended {
