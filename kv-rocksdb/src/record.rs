@@ -14,9 +14,6 @@ const IS_LARGE: u8 = 2;
 /// Values over this many bytes stand under a key of their own: listing, probing and rewriting entries does not move them.
 pub(crate) const INLINE_VALUE_BYTES: usize = 32 << 10;
 
-/// Records up to this many bytes are put together on the stack.
-const STACK_RECORD_BYTES: usize = 512;
-
 /// A record as read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
@@ -84,21 +81,12 @@ impl Head {
 }
 
 thread_local! {
-    /// Where longer records are put together.
+    /// Where records are put together.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Puts the record of a value together and hands it to `then`.
 pub(crate) fn with_record<T>(value: &[u8], deadline: Option<u64>, then: impl FnOnce(&[u8]) -> T) -> T {
-    let mut stack = [0; STACK_RECORD_BYTES];
-    // Most records are short and say nothing else about their entry: their tag is 0.
-    if deadline.is_none()
-        && let Some(record) = stack.get_mut(..=value.len())
-        && let Some((_, to_value)) = record.split_first_mut()
-    {
-        to_value.copy_from_slice(value);
-        return then(record);
-    }
     // Taken, so that nothing breaks should `then` come here again.
     let mut buffer = BUFFER.take();
     buffer.clear();
@@ -126,7 +114,7 @@ mod tests {
     #[test]
     fn every_form_is_read_back() {
         for deadline in [None, Some(0), Some(u64::MAX)] {
-            for bytes in [0, 1, 510, 511, 512, 513, INLINE_VALUE_BYTES, INLINE_VALUE_BYTES + 1] {
+            for bytes in [0, 1, 511, INLINE_VALUE_BYTES, INLINE_VALUE_BYTES + 1] {
                 let value = vec![9; bytes];
                 with_record(&value, deadline, |raw| {
                     let record = Record::read(raw).unwrap();
