@@ -128,8 +128,7 @@ async fn a_missing_key_is_told_before_a_number_that_no_counter_holds() {
 /// The store's own limit, which may be lower than the contract's.
 #[tokio::test]
 async fn a_list_of_all_keys_is_a_reply_too() {
-    let mut limits = kv_core::Limits::default();
-    limits.reply_bytes = 1_000;
+    let limits = kv_core::Limits { reply_bytes: 1_000, ..kv_core::Limits::default() };
     let store = kv_memory::open_named("").unwrap().with_limits(limits).unwrap();
     let bucket = store.open_bucket("b").await.unwrap();
     for n in 0..100 {
