@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use kv_core::local::errors::unsynced;
 use kv_core::local::{is_due, units_due};
 use tokio::task::coop::consume_budget;
 
-use crate::engine::{View, Way};
+use crate::engine::{Stall, View, Way};
 use crate::entry::{Entry, load};
 use crate::error::Fault;
 use crate::io::{IoPolicy, offload};
@@ -34,6 +35,9 @@ const SHORT_UNITS: usize = 1;
 
 /// Times that a step finds its record out of memory, having had it read, before it runs where it may wait.
 const COLD_TRIES: usize = 2;
+
+/// How long a write that the engine refused waits before it is looked whether it would be taken now.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
 /// What a call was doing when it failed.
 const READING: &str = "reading an entry";
@@ -94,24 +98,55 @@ impl Inner {
         }
     }
 
-    /// Runs a step on the pool, alone. It goes on if this future is dropped.
+    /// Runs a step on the pool, alone. It goes on if this future is dropped. It may be run several times, of which the last one
+    /// counts: those before it changed nothing.
     pub(crate) async fn run_alone<T: Send + 'static>(
         self: &Arc<Self>,
         doing: &'static str,
-        step: impl FnOnce(&Self, View<'_>) -> Result<T, Fault> + Send + 'static,
+        step: impl Fn(&Self, View<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
         let alone = self.gate.alone().await;
         let inner = Arc::clone(self);
         offload(move || {
             inner.engine.check_writable()?;
-            let done = inner.engine.run(Way::Alone, |view| {
-                view.check_stall()?;
-                step(&inner, view)
-            });
+            let done = inner.run_patiently(|view| step(&inner, view));
             drop(alone);
             done.map_err(|fault| fault.into_error(doing))
         })
         .await?
+    }
+
+    /// Runs a step until the engine takes its write, on a thread that may wait and holds the gate alone. Likewise.
+    pub(crate) fn run_patiently<T>(&self, step: impl Fn(View<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        loop {
+            let done = self.engine.run(Way::Alone, |view| {
+                view.stall()?;
+                step(view)
+            });
+            match done {
+                Err(Fault::Stalled(bytes)) => self.wait_for_room(bytes)?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Waits until a write of so many bytes has a chance again. The engine tells nobody, so it is asked.
+    fn wait_for_room(&self, bytes: usize) -> Result<(), Fault> {
+        let mut slowed = Duration::ZERO;
+        loop {
+            thread::sleep(BETWEEN_LOOKS);
+            match self.engine.run(Way::Alone, |view| view.stall())? {
+                Stall::None => return Ok(()),
+                Stall::Stopped => slowed = Duration::ZERO,
+                Stall::Slowed(rate) => {
+                    slowed += BETWEEN_LOOKS;
+                    // It refuses so much for the time in which it takes that many bytes, and then saves up for as many.
+                    if slowed.as_secs_f64() > 2.0 * bytes as f64 / rate as f64 {
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     /// Has a row read into memory, on the pool and without any lock.
@@ -300,7 +335,7 @@ impl Bucket {
     }
 
     pub(crate) fn note_stall(&self, fault: &Fault) {
-        if matches!(fault, Fault::Stalled) {
+        if matches!(fault, Fault::Stalled(_)) {
             self.inner.counts.stalls.fetch_add(1, Ordering::Relaxed);
         }
     }

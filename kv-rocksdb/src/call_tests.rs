@@ -149,6 +149,12 @@ async fn long_reads_end_a_turn_by_their_time() {
         });
         assert!(many.await >= READS / 2, "too few turns");
     }
+    let writes = polls(async {
+        for _ in 0..READS {
+            bucket.set_many(&[("new1", "v".into()), ("new2", "v".into())]).await.unwrap();
+        }
+    });
+    assert!(writes.await >= READS / 2, "too few turns");
 }
 
 #[test]

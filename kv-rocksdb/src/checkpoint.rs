@@ -51,9 +51,9 @@ impl Drop for Draft {
 fn copy(inner: &Inner, target: &Path) -> Result<()> {
     const DOING: &str = "copying the store";
     let shown = target.display();
-    let failed = |cause: io::Error| {
+    let failed = |effect, cause: io::Error| {
         let kind = io_kind(&cause);
-        Error::new(kind, Effect::None, format!("{DOING} to {shown}: {}", sentence(kind))).with_source(cause)
+        Error::new(kind, effect, format!("{DOING} to {shown}: {}", sentence(kind))).with_source(cause)
     };
     let Some(name) = target.file_name() else {
         return Err(Error::invalid(format!("\"{shown}\" names no folder; name one that is not there yet")));
@@ -80,7 +80,8 @@ fn copy(inner: &Inner, target: &Path) -> Result<()> {
         engine.create_checkpoint(&draft.0).map_err(Fault::Read)
     });
     done.map_err(|fault| fault.into_error(DOING))?;
-    Marker::write(&draft.0, Mark::Open).map_err(failed)?;
-    fs::rename(&draft.0, target).map_err(failed)?;
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)
+    Marker::write(&draft.0, Mark::Open).map_err(|cause| failed(Effect::None, cause))?;
+    fs::rename(&draft.0, target).map_err(|cause| failed(Effect::None, cause))?;
+    // The copy is there, but a power cut may take it back.
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(|cause| failed(Effect::Unknown, cause))
 }

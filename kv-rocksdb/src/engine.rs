@@ -7,21 +7,34 @@ use std::sync::{Arc, OnceLock};
 use kv_core::local::errors::{closed, refused};
 use kv_core::{Durability, ErrorKind, Result};
 use parking_lot::RwLock;
-use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, ReadOptions, WriteBatch, WriteOptions, properties};
+use rocksdb::{
+    Cache, ColumnFamily, DB, DBPinnableSlice, ReadOptions, WriteBatch, WriteOptions, properties, properties::PropName,
+};
 
 use crate::error::{Fault, kind, stuck};
 use crate::options::{body_options, read_options, write_options};
 use crate::places::Places;
 
-/// How a step meets what is not at once to be had.
+/// How a step meets what is not at once to be had. A write is refused rather than stalled, whatever the way: inside the engine
+/// it would wait for room on a full disk too, for ever and out of everybody's reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// On a task: reads look in memory only, and a write is refused rather than stalled.
+    /// On a task: reads look in memory only.
     Quick,
-    /// Where a thread may wait for the disk, beside other writers: a write is refused rather than stalled.
+    /// Where a thread may wait for the disk, beside other writers.
     Shared,
     /// Where a thread may wait for anything, without other writers.
     Alone,
+}
+
+/// Whether the engine is behind with writing out or merging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stall {
+    None,
+    /// It takes so many bytes a second.
+    Slowed(u64),
+    /// It takes nothing.
+    Stopped,
 }
 
 /// An open database, with its options made once.
@@ -31,8 +44,7 @@ pub(crate) struct Db {
     probe: ReadOptions,
     full: ReadOptions,
     bodies: ReadOptions,
-    quick: WriteOptions,
-    patient: WriteOptions,
+    writes: WriteOptions,
     /// Errors in the background that the engine has got over: a write succeeded after them.
     past_errors: AtomicU64,
     /// Whether a write was stalled since then.
@@ -47,8 +59,7 @@ impl Db {
             probe: read_options(true),
             full: read_options(false),
             bodies: body_options(),
-            quick: write_options(durability, false),
-            patient: write_options(durability, true),
+            writes: write_options(durability),
             past_errors: AtomicU64::new(0),
             is_stalled: AtomicBool::new(false),
         }
@@ -93,27 +104,37 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn put(self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), Fault> {
-        self.done(self.db.db.put_opt(key, value, self.write_options()))
+        let (key, value) = (key.as_ref(), value.as_ref());
+        self.done(key.len() + value.len(), self.db.db.put_opt(key, value, &self.db.writes))
     }
 
     pub(crate) fn delete(self, key: impl AsRef<[u8]>) -> Result<(), Fault> {
-        self.done(self.db.db.delete_opt(key, self.write_options()))
+        let key = key.as_ref();
+        self.done(key.len(), self.db.db.delete_opt(key, &self.db.writes))
     }
 
     pub(crate) fn write(self, batch: WriteBatch) -> Result<(), Fault> {
-        self.done(self.db.db.write_opt(batch, self.write_options()))
+        self.done(batch.size_in_bytes(), self.db.db.write_opt(batch, &self.db.writes))
     }
 
-    /// Refuses where a write would wait for what may never come: the engine stopped writing, and not because it is behind.
-    pub(crate) fn check_stall(self) -> Result<(), Fault> {
-        let is_stopped = self.db.db.property_int_value(properties::IS_WRITE_STOPPED).map_err(Fault::Read)?;
-        if is_stopped.is_some_and(|stopped| stopped > 0) {
+    /// Whether writes are stalled now. Refuses where that may never end: the engine stopped writing, and not because it is behind.
+    pub(crate) fn stall(self) -> Result<Stall, Fault> {
+        if self.number(properties::IS_WRITE_STOPPED)? > 0 {
             self.db.is_stalled.store(true, Ordering::Relaxed);
             if self.errors() > self.db.past_errors.load(Ordering::Relaxed) {
                 return Err(Fault::Own(stuck()));
             }
+            return Ok(Stall::Stopped);
         }
-        Ok(())
+        Ok(match self.number(properties::ACTUAL_DELAYED_WRITE_RATE)? {
+            0 => Stall::None,
+            rate => Stall::Slowed(rate),
+        })
+    }
+
+    fn number(self, property: &PropName) -> Result<u64, Fault> {
+        // Both are of every store.
+        self.db.db.property_int_value(property).map(Option::unwrap_or_default).map_err(Fault::Read)
     }
 
     /// Errors in the background since the store was opened.
@@ -122,18 +143,14 @@ impl<'a> View<'a> {
         self.db.db.property_int_value(properties::BACKGROUND_ERRORS).ok().flatten().unwrap_or_default()
     }
 
-    fn write_options(self) -> &'a WriteOptions {
-        if self.way == Way::Alone { &self.db.patient } else { &self.db.quick }
-    }
-
-    fn done(self, done: Result<(), rocksdb::Error>) -> Result<(), Fault> {
-        let done = done.map_err(if self.way == Way::Alone { Fault::Write } else { Fault::write });
+    fn done(self, bytes: usize, done: Result<(), rocksdb::Error>) -> Result<(), Fault> {
+        let done = done.map_err(|cause| Fault::write(bytes, cause));
         match &done {
             Ok(()) if self.way == Way::Alone || self.db.is_stalled.load(Ordering::Relaxed) => {
                 self.db.past_errors.store(self.errors(), Ordering::Relaxed);
                 self.db.is_stalled.store(false, Ordering::Relaxed);
             }
-            Err(Fault::Stalled) => self.db.is_stalled.store(true, Ordering::Relaxed),
+            Err(Fault::Stalled(_)) => self.db.is_stalled.store(true, Ordering::Relaxed),
             _ => {}
         }
         done

@@ -10,8 +10,8 @@ use crate::layout::LAST_ID;
 pub(crate) enum Fault {
     /// What the step wanted to read is not in memory. It changed nothing.
     Cold,
-    /// The engine would have made the write wait. It changed nothing.
-    Stalled,
+    /// The engine would have made a write of that many bytes wait. It changed nothing.
+    Stalled(usize),
     /// The step must have the store for itself. It changed nothing.
     Alone,
     /// The engine failed to read. The step changed nothing.
@@ -33,14 +33,14 @@ impl Fault {
         if cause.kind() == rocksdb::ErrorKind::Incomplete { Self::Cold } else { Self::Read(cause) }
     }
 
-    /// Of a write that is refused rather than made to wait.
-    pub(crate) fn write(cause: rocksdb::Error) -> Self {
-        if cause.kind() == rocksdb::ErrorKind::Incomplete { Self::Stalled } else { Self::Write(cause) }
+    /// Of a write of so many bytes: whether it would have had to wait, or what failed.
+    pub(crate) fn write(bytes: usize, cause: rocksdb::Error) -> Self {
+        if cause.kind() == rocksdb::ErrorKind::Incomplete { Self::Stalled(bytes) } else { Self::Write(cause) }
     }
 
     /// Whether the step may be tried again elsewhere.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        matches!(self, Self::Cold | Self::Stalled | Self::Alone)
+        matches!(self, Self::Cold | Self::Stalled(_) | Self::Alone)
     }
 
     /// The error for a caller who was `doing` something.
@@ -48,7 +48,7 @@ impl Fault {
         let (cause, effect) = match self {
             Self::Own(error) => return error,
             // Nobody who may wait is told so.
-            Self::Cold | Self::Stalled | Self::Alone => {
+            Self::Cold | Self::Stalled(_) | Self::Alone => {
                 return Error::new(
                     ErrorKind::Unavailable,
                     Effect::None,

@@ -28,7 +28,7 @@ const PASSED_OVER: usize = 1_024;
 /// Entries between two looks at the clock.
 const ENTRIES_PER_LOOK: usize = 32;
 
-/// Removed entries that a task passes over in one step; where there are more of them the pool does it.
+/// Removed entries that are passed over in one step where others wait; where there are more of them the pool does it.
 const SKIPPED: u64 = 1_000;
 
 /// Bytes that the pool reads ahead.
@@ -86,9 +86,10 @@ impl Bucket {
 /// An iterator over a range.
 pub(crate) fn iterate<'a>(view: View<'a>, range: Range<impl Into<Vec<u8>>>) -> DBRawIterator<'a> {
     let mut options = view.own_options();
-    if view.way == Way::Quick {
+    if view.way != Way::Shared {
         options.set_max_skippable_internal_keys(SKIPPED);
-    } else {
+    }
+    if view.way != Way::Quick {
         options.set_readahead_size(READAHEAD_BYTES);
     }
     options.set_iterate_range(range.start.into()..range.end.into());

@@ -51,12 +51,20 @@ pub(crate) fn open_with(mut config: Config, meters: Meters) -> Result<Handle> {
     {
         return Err(damaged("a record of a log has a flipped bit"));
     }
-    let db = open_db(&config, is_new).map_err(|fault| {
+    // Before the engine notes its own.
+    let newer = engine_version::newer(folder);
+    let opened = match (&newer, config.max_open_files) {
+        // The engine looks at those tables only that it keeps open, so once at all of them.
+        (Some(_), Some(_)) => open_db(&Config { max_open_files: None, ..config.clone() }, is_new).and_then(|all| {
+            drop(all);
+            open_db(&config, is_new)
+        }),
+        _ => open_db(&config, is_new),
+    };
+    let db = opened.map_err(|fault| {
         let error = failed(fault);
-        match engine_version::newer(folder) {
-            Some(version) if error.kind() == ErrorKind::Corrupt => {
-                written_by_newer(folder, &version).with_source(error)
-            }
+        match &newer {
+            Some(version) if error.kind() == ErrorKind::Corrupt => written_by_newer(folder, version).with_source(error),
             _ => error,
         }
     })?;

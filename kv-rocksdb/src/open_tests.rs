@@ -233,3 +233,51 @@ async fn a_store_that_a_crash_left_half_made_is_made() {
         assert_eq!(Marker::read(folder.path()).unwrap(), Mark::Closed(1));
     }
 }
+
+/// What an engine keeps open of a store's tables it looks at when it opens them, and of the others only when it reads them.
+#[tokio::test]
+async fn a_newer_table_is_found_among_more_than_are_kept_open() {
+    const TABLES: u32 = 12;
+    // Eight bytes of magic number end a table, four of its format stand before them.
+    const FROM_END: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let provider = open(&folder).await;
+    let bucket = provider.open_bucket("b").await.unwrap();
+    let never = [("disable_auto_compactions", "true")];
+    look(&provider, |view| view.db.db.set_options(&never).unwrap());
+    for n in 0..TABLES {
+        bucket.set(&n.to_string(), "v".into()).await.unwrap();
+        look(&provider, |view| view.db.db.flush().unwrap());
+    }
+    provider.close().await.unwrap();
+    let files = || fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    let tables: Vec<_> = files().filter(|file| file.extension().is_some_and(|kind| kind == "sst")).collect();
+    assert!(tables.len() > TABLES as usize, "{tables:?}");
+    let options = files().filter(|file| file.to_string_lossy().contains("OPTIONS-")).max().unwrap();
+    let text = fs::read_to_string(&options).unwrap();
+    let few = Config { max_open_files: Some(20), ..Config::new(path) };
+    for table in tables {
+        fs::write(&options, text.replacen("rocksdb_version=11.", "rocksdb_version=12.", 1)).unwrap();
+        let whole = fs::read(&table).unwrap();
+        let mut newer = whole.clone();
+        let at = whole.len() - FROM_END;
+        newer[at..at + 4].copy_from_slice(&99_u32.to_le_bytes());
+        fs::write(&table, newer).unwrap();
+        let error = Provider::open(few.clone()).await.map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error:?}");
+        fs::write(&table, whole).unwrap();
+    }
+    open_with(few, Meters::default()).map(drop).unwrap();
+}
+
+#[tokio::test]
+async fn a_deadline_of_an_unknown_form_keeps_no_other_from_its_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = open(&folder).await;
+    look(&provider, |view| view.db.db.put([deadlines_from(&[]).start, vec![0]].concat(), "?").unwrap());
+    let bucket = provider.open_bucket("b").await.unwrap();
+    bucket.cache().unwrap().set_with_ttl("ttl", "1".into(), Duration::from_millis(1)).await.unwrap();
+    becomes(&provider, |view| rows_of(view, 1) == 0).await;
+    provider.close().await.unwrap();
+}

@@ -72,10 +72,10 @@ pub(crate) fn body_options() -> ReadOptions {
     options
 }
 
-/// How writes are made: refused rather than stalled, or stalled as the engine wishes.
-pub(crate) fn write_options(durability: Durability, is_patient: bool) -> WriteOptions {
+/// How writes are made: refused rather than stalled.
+pub(crate) fn write_options(durability: Durability) -> WriteOptions {
     let mut options = WriteOptions::default();
     options.disable_wal(durability == Durability::Volatile);
-    options.set_no_slowdown(!is_patient);
+    options.set_no_slowdown(true);
     options
 }

@@ -124,8 +124,7 @@ fn close(handle: &Handle) -> Result<()> {
     inner.bell.stop();
     let alone = inner.gate.alone_blocking();
     let writable = inner.engine.check_writable();
-    let times =
-        writable.and_then(|()| inner.engine.run(Way::Alone, write_out).map_err(|fault| fault.into_error(DOING)));
+    let times = writable.and_then(|()| inner.run_patiently(write_out).map_err(|fault| fault.into_error(DOING)));
     if let Some(committer) = &inner.committer {
         committer.join();
     }
@@ -197,7 +196,7 @@ impl kv_core::Provider for Provider {
         let name = name.to_owned();
         let dropped = inner.run_alone("dropping a bucket", move |inner, view| {
             let Some(owner) = registry::stored(view, &name)? else { return Ok(()) };
-            let was_live = inner.hub.is_watched() && is_live(view, owner)?;
+            let was_live = inner.hub.is_watched() && may_be_live(view, owner)?;
             inner.registry.drop_bucket(view, &name, owner)?;
             inner.locks.bucket_dropped(&name);
             if was_live {
@@ -303,12 +302,18 @@ impl Names {
     }
 }
 
-/// Expired entries that a task passes over in one step, before it leaves the rest to the pool.
+/// Expired entries that are passed over in one step on a task, and in one for which all writers wait.
 const PASSED_OVER: usize = 256;
+const PASSED_OVER_ALONE: usize = 4_096;
 
 /// Whether the bucket holds an entry. Expired ones are passed over.
 fn is_live(view: View<'_>, owner: Owner) -> Result<bool, Fault> {
     let [entries, _] = bucket_ranges(owner.id);
+    let most = match view.way {
+        Way::Quick => PASSED_OVER,
+        Way::Alone => PASSED_OVER_ALONE,
+        Way::Shared => usize::MAX,
+    };
     let mut iterator = iterate(view, entries);
     let mut passed = 0;
     while let Some(raw) = iterator.value() {
@@ -316,11 +321,54 @@ fn is_live(view: View<'_>, owner: Owner) -> Result<bool, Fault> {
             return Ok(true);
         }
         passed += 1;
-        if passed == PASSED_OVER && view.way == Way::Quick {
+        if passed == most {
             return Err(Fault::Cold);
         }
         iterator.next();
     }
     iterator.status().map_err(Fault::read)?;
     Ok(false)
+}
+
+/// Whether watchers are told that a bucket was dropped, where others wait for the answer: also if it was empty, and that would
+/// take long to find out.
+fn may_be_live(view: View<'_>, owner: Owner) -> Result<bool, Fault> {
+    match is_live(view, owner) {
+        Err(Fault::Cold) => Ok(true),
+        known => known,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kv_core::Provider as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_drop_looks_no_longer_for_an_entry_than_others_may_wait() {
+        const KEYS: usize = 3_000;
+        let folder = tempfile::tempdir().unwrap();
+        let provider = Provider::open(Config::new(folder.path())).await.unwrap();
+        let bucket = provider.open_bucket("b").await.unwrap();
+        bucket.set("first", "v".into()).await.unwrap();
+        let is_live = |way| {
+            provider.inner().engine.run(way, |view| {
+                let owner = registry::stored(view, "b")?.unwrap();
+                if way == Way::Alone { may_be_live(view, owner) } else { is_live(view, owner) }
+            })
+        };
+        assert!(is_live(Way::Alone).unwrap());
+        bucket.delete("first").await.unwrap();
+        assert!(!is_live(Way::Alone).unwrap());
+        for n in 0..KEYS {
+            let key = n.to_string();
+            bucket.set(&key, "v".into()).await.unwrap();
+            bucket.delete(&key).await.unwrap();
+        }
+        // Nobody knows so soon, and telling too much is no harm.
+        assert!(is_live(Way::Alone).unwrap());
+        assert!(!is_live(Way::Shared).unwrap());
+        provider.close().await.unwrap();
+    }
 }

@@ -75,26 +75,22 @@ pub(crate) fn start(inner: &Arc<Inner>) -> std::io::Result<JoinHandle<()>> {
 impl Sweep {
     fn run(mut self, inner: &Inner) {
         while self.bell.wait() {
-            // If it fails writing is off, or the store is damaged here, or the system had no file to spare. What is expired
-            // stays absent for readers all the same.
-            match self.step(inner) {
-                Ok(true) => self.bell.ring(),
-                Ok(false) => {}
-                Err(_) => self.bell.at(now() + AGAIN_MS),
+            // Neither waits for the other to succeed.
+            for is_more in [self.expire(inner), self.collect(inner)] {
+                match is_more {
+                    Ok(true) => self.bell.ring(),
+                    Ok(false) => {}
+                    // Writing is off, or the store is damaged here, or the system had no file to spare. What is expired stays
+                    // absent for readers all the same.
+                    Err(_) => self.bell.at(now() + AGAIN_MS),
+                }
             }
         }
     }
 
-    /// Does some of each kind of work; tells whether there is more to do now.
-    fn step(&mut self, inner: &Inner) -> Result<bool> {
-        inner.engine.check_writable()?;
-        // Neither waits for the other to succeed.
-        let (expired, collected) = (self.expire(inner), self.collect(inner));
-        Ok(expired? | collected?)
-    }
-
     /// Removes expired entries; tells whether there may be more.
     fn expire(&mut self, inner: &Inner) -> Result<bool> {
+        inner.engine.check_writable()?;
         let now = now();
         // Also if the clock was set back.
         if now >= self.again || now < self.after_deadline {
@@ -122,8 +118,10 @@ impl Sweep {
         let mut iterator = iterate(view, deadlines_from(&self.after));
         while let Some((row, bucket)) = iterator.item() {
             let parts = split_deadline(row).zip(std::str::from_utf8(bucket).ok());
+            // One of a form that this version does not write stays, and keeps no other from its turn.
             let Some(((deadline, id, key), bucket)) = parts else {
-                return Err(Fault::damaged("a deadline has a form that this version does not write"));
+                iterator.next();
+                continue;
             };
             if deadline > now {
                 inner.bell.at(deadline);
@@ -163,7 +161,7 @@ impl Sweep {
                     PAUSE
                 }
                 Err(Fault::Alone) => PAUSE,
-                Err(Fault::Stalled) => LONG_PAUSE,
+                Err(Fault::Stalled(_)) => LONG_PAUSE,
                 Err(fault) => return Err(fault.into_error(DOING)),
             };
             if !self.bell.pause(pause) {
@@ -189,6 +187,7 @@ impl Sweep {
     /// Removes what dropped buckets left; tells whether there may be more.
     fn collect(&self, inner: &Inner) -> Result<bool> {
         const DOING: &str = "removing a dropped bucket's entries";
+        inner.engine.check_writable()?;
         let first = inner.engine.wait(DOING, |view| {
             let iterator = iterate(view, kind_range(GARBAGE));
             let first = iterator.item().map(|(key, row)| (split_garbage(key), row.to_vec()));
@@ -311,8 +310,8 @@ impl Sweep {
             inner.engine.check_writable()?;
             match inner.engine.run(Way::Shared, |view| view.write(batch())) {
                 Ok(()) => return Ok(ControlFlow::Continue(())),
-                Err(Fault::Stalled) if self.bell.pause(LONG_PAUSE) => {}
-                Err(Fault::Stalled) => return Ok(ControlFlow::Break(())),
+                Err(Fault::Stalled(_)) if self.bell.pause(LONG_PAUSE) => {}
+                Err(Fault::Stalled(_)) => return Ok(ControlFlow::Break(())),
                 Err(fault) => return Err(fault.into_error("removing rows")),
             }
         }

@@ -23,6 +23,9 @@ const ENOUGH_OF_MANY: i32 = 1_024;
 /// like waiting, before reads leave the task for a while.
 const MOST: i32 = 4;
 
+/// The most times that one read is taken to have waited: once for each key that is read at once.
+const MOST_OWED: i64 = 128;
+
 /// A read on the task that took longer has waited (RUN-2). Of many keys: half of what a poll may last, for up to 128 of them
 /// take longer than one even from memory.
 const LONG: Duration = Duration::from_micros(200);
@@ -91,10 +94,10 @@ impl Trust {
         is_enough
     }
 
-    /// Runs a read, and gives how long it took as well.
-    pub(crate) fn time<T>(&self, read: impl FnOnce() -> T) -> (T, Duration) {
+    /// Runs a step, and gives how long it took as well.
+    pub(crate) fn time<T>(&self, step: impl FnOnce() -> T) -> (T, Duration) {
         let begun = (self.meters.clock)();
-        let done = read();
+        let done = step();
         (done, (self.meters.clock)().duration_since(begun))
     }
 
@@ -103,9 +106,9 @@ impl Trust {
     pub(crate) fn time_on_task<T>(&self, read: impl FnOnce() -> T) -> (T, Duration) {
         let (done, took) = self.time(read);
         if took > self.long {
-            self.owe()
+            self.owe(1);
         } else {
-            self.earn()
+            self.earn();
         }
         (done, took)
     }
@@ -114,11 +117,15 @@ impl Trust {
     pub(crate) fn watch_on_task<T>(&self, read: impl FnOnce() -> Result<T, Fault>) -> (Result<T, Fault>, Duration) {
         let before = (self.meters.waits)();
         let (done, took) = self.time(read);
-        if took > self.long || before.is_none() || (self.meters.waits)() != before {
-            self.owe();
-        } else if !matches!(done, Err(Fault::Alone)) {
+        let after = (self.meters.waits)();
+        // Once where the system does not tell.
+        let waited =
+            before.zip(after).map_or(1, |(before, after)| (after.0 - before.0).max(i64::from(after.1 > before.1)));
+        match waited.max(i64::from(took > self.long)) {
             // One that gave up may not have read anything.
-            self.earn();
+            0 if matches!(done, Err(Fault::Alone)) => {}
+            0 => self.earn(),
+            times => self.owe(times),
         }
         (done, took)
     }
@@ -147,9 +154,12 @@ impl Trust {
         self.step(|earned| (earned > 0).then_some((earned - self.enough).max(0)));
     }
 
-    /// Notes a read that held its task up. No more begin once there is not enough, so there are never more debts than threads.
-    fn owe(&self) {
-        self.earned.fetch_sub(self.enough, Ordering::Relaxed);
+    /// Notes a read that held its task up, and how often: one of many keys may wait for each of them. No more begin once there is
+    /// not enough, so there are never more debts than threads.
+    fn owe(&self, times: i64) {
+        // Far from what the number holds, with as many threads as there may be.
+        let times = times.clamp(1, MOST_OWED) as i32;
+        self.earned.fetch_sub(self.enough * times, Ordering::Relaxed);
     }
 
     fn step(&self, next: impl Fn(i32) -> Option<i32>) {

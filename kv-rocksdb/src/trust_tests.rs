@@ -127,7 +127,7 @@ fn threads_that_meet_lose_no_step() {
     trust.step(|earned| {
         // Another thread's read waits, between this one's look and its step.
         if !has_met.replace(true) {
-            trust.owe();
+            trust.owe(1);
         }
         Some(earned + 1)
     });
@@ -166,4 +166,21 @@ fn one_that_gave_up_earns_nothing() {
     reads_take(LONG_OF_MANY + SHORT);
     let _ = trust.watch_on_task(|| Err::<(), _>(Fault::Alone));
     assert_eq!(trust.earned.load(Ordering::Relaxed), 1 - ENOUGH_OF_MANY);
+}
+
+#[test]
+fn a_read_of_many_pays_for_each_time_that_it_waited() {
+    let trust = Trust::of_reads_of_many(meters());
+    let earned_by_waiting = |waits| {
+        trust.earned.store(ENOUGH_OF_MANY, Ordering::Relaxed);
+        reads_take(LONG_OF_MANY + SHORT);
+        let _ = trust.watch_on_task(|| {
+            WAITS.set(WAITS.get() + waits);
+            Ok(())
+        });
+        trust.earned.load(Ordering::Relaxed)
+    };
+    assert_eq!(earned_by_waiting(1), 0);
+    assert_eq!(earned_by_waiting(100), -99 * ENOUGH_OF_MANY);
+    assert_eq!(earned_by_waiting(1_000_000), (1 - MOST_OWED as i32) * ENOUGH_OF_MANY);
 }

@@ -6,12 +6,15 @@ use std::process::Command;
 use kv_core::{Bucket, Durability, Effect, ErrorKind};
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::{Test, block_on, fail, ignored, is_all_required, is_root, open, refused, trial, value, within};
+use crate::support::{
+    PATIENCE, Test, block_on, fail, ignored, is_all_required, is_root, open, refused, trial, value, within,
+};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 3] = [
+    let tests: [(&str, Test); 4] = [
         ("full_disk::of_small_values", || full(|n| if n.is_multiple_of(3) { 30 << 10 } else { 1_000 })),
         ("full_disk::of_large_values", || full(|n| if n.is_multiple_of(3) { 100 } else { 1 << 20 })),
+        ("full_disk::a_stall_that_never_ends_keeps_nobody", stalled),
         ("full_disk::a_copy_without_room_leaves_nothing", copy_without_room),
     ];
     // Only what a user without rights can't run is ignored, for the tests as a whole need no root. Who is root may still not be
@@ -119,6 +122,51 @@ fn full(size: fn(usize) -> usize) -> Result<(), Failed> {
         let bucket = store.open_bucket("b").await?;
         within("with room again", all_there(&bucket, acknowledged, size).await)?;
         bucket.set("later", value("later", 1 << 20)).await?;
+        Ok(store.close().await?)
+    })
+}
+
+/// Without a log the engine finds out that the disk is full when it writes out what it holds, and writers may wait for that
+/// already: both memtables are filled sooner than the first one can fail to be written.
+fn stalled() -> Result<(), Failed> {
+    const WRITERS: usize = 64;
+    // More than both memtables hold.
+    const MOST: usize = 512 << 20;
+    const BYTES: usize = 256 << 10;
+    let disk = Disk::new(48)?;
+    let path = disk.path().join("store");
+    block_on(async {
+        let store = open(&path, Durability::Volatile).await?;
+        let bucket = store.open_bucket("b").await?;
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let bucket = bucket.clone();
+                tokio::spawn(async move {
+                    for n in 0..MOST / BYTES / WRITERS {
+                        let key = format!("{writer}/{n}");
+                        bucket.set(&key, value(&key, BYTES)).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let all = async {
+            for writer in writers {
+                let error = refused("more than the disk holds", writer.await?)?;
+                if error.kind() != ErrorKind::Unavailable && error.kind() != ErrorKind::ResourceExhausted {
+                    return fail(format!("{error:?}"));
+                }
+            }
+            // What is in memory can't be written out, and closing says so.
+            refused("closing on a full disk", store.close().await).map(drop)
+        };
+        match tokio::time::timeout(PATIENCE, all).await {
+            Ok(done) => done?,
+            Err(_) => return fail(format!("writers or closing still wait after {PATIENCE:?}")),
+        }
+        disk.enlarge(512)?;
+        let store = open(&path, Durability::Volatile).await?;
+        store.open_bucket("b").await?.set("later", "v").await?;
         Ok(store.close().await?)
     })
 }
