@@ -27,8 +27,9 @@ const INLINE_ENTRIES: usize = 128;
 /// Bytes of a batch up to which it is applied on the caller's task.
 const INLINE_BYTES: usize = 64 << 10;
 
-/// Keys that count as one call.
+/// Keys that count as one call, and bytes of a batch that do.
 const KEYS_PER_UNIT: usize = 16;
+const BYTES_PER_UNIT: usize = 16 << 10;
 
 /// What a task copies in one turn, where an entry counts that much besides its key: a tenth of a millisecond's work.
 const TURN_BYTES: usize = 128 << 10;
@@ -122,9 +123,9 @@ fn last_of_each(changes: &[Change]) -> Vec<&Change> {
 impl Bucket {
     async fn apply(&self, changes: Vec<Change>) -> Result<()> {
         const DOING: &str = "writing a batch";
-        let charged = changes.len().div_ceil(KEYS_PER_UNIT);
-        charge(charged).await;
         let bytes: usize = changes.iter().map(|(key, new)| key.len() + new.as_ref().map_or(0, Bytes::len)).sum();
+        let charged = changes.len().div_ceil(KEYS_PER_UNIT).max(bytes / BYTES_PER_UNIT);
+        charge(charged).await;
         if let Some(way) = self.inner.config.io.inline()
             && changes.len() <= INLINE_ENTRIES
             && bytes <= INLINE_BYTES
