@@ -14,7 +14,7 @@ const DIGITS: u8 = 3;
 const LONGEST: u64 = 60_000_000_000;
 
 /// Durations, by how often they came.
-pub(crate) struct Latency(Histogram<u64>);
+pub struct Latency(Histogram<u64>);
 
 impl Latency {
     /// An empty one.
@@ -22,27 +22,33 @@ impl Latency {
     /// # Errors
     ///
     /// None in practice; the histogram's own.
-    pub(crate) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         Ok(Self(Histogram::new_with_bounds(1, LONGEST, DIGITS)?))
     }
 
     /// Counts one.
-    pub(crate) fn record(&mut self, took: Duration) {
+    pub fn record(&mut self, took: Duration) {
         self.0.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Adds another's.
-    pub(crate) fn add(&mut self, other: &Self) -> Result {
+    ///
+    /// # Errors
+    ///
+    /// None in practice; the histogram's own.
+    pub fn add(&mut self, other: &Self) -> Result {
         Ok(self.0.add(&other.0)?)
     }
 
     /// The duration, in nanoseconds, that this share of them does not exceed.
-    pub(crate) fn at(&self, quantile: f64) -> u64 {
+    #[must_use]
+    pub fn at(&self, quantile: f64) -> u64 {
         self.0.value_at_quantile(quantile)
     }
 
     /// How many there are.
-    pub(crate) fn count(&self) -> u64 {
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.0.len()
     }
 }

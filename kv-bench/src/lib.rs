@@ -22,6 +22,7 @@ pub use client::{Client, Raw, Result};
 pub use data::Data;
 pub use engines::{Class, Engine, Visitor, for_each};
 pub use further::Further;
+pub use latency::Latency;
 pub use pair::{Cell, Compared, Pairs, Side, Sides};
 pub use report::Report;
 pub use scale::{Reopened, reopen};

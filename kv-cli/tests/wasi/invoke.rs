@@ -131,7 +131,7 @@ fn what_a_program_is_can_be_seen() {
     for (name, shape, commands) in [
         ("example-2023", "golem-2023", &["run --invoke"][..]),
         ("command", "0.2.0-draft", &["run", "run --invoke"]),
-        ("http-counter", "0.2.0-draft2", &["serve"]),
+        ("http-counter", "0.2.0-draft", &["serve"]),
         ("watcher-0.1.0", "0.1.0", &["watch-run"]),
         ("exerciser-spin", "0.2.0-draft2 (Spin)", &["run --invoke"]),
     ] {

@@ -6,13 +6,13 @@ wit_bindgen::generate!({
         "../../wit/wasi/io-0.2.3.wit",
         "../../wit/wasi/clocks-0.2.3.wit",
         "../../wit/wasi/http-0.2.3.wit",
-        "../../wit/keyvalue/0.2.0-draft2.wit",
+        "../../wit/keyvalue/0.2.0-draft.wit",
     ],
     inline: "
         package kv:http-counter;
         world http-counter {
-          import wasi:keyvalue/store@0.2.0-draft2;
-          import wasi:keyvalue/atomics@0.2.0-draft2;
+          import wasi:keyvalue/store@0.2.0-draft;
+          import wasi:keyvalue/atomics@0.2.0-draft;
           export wasi:http/incoming-handler@0.2.3;
         }
     ",
