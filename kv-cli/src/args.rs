@@ -62,7 +62,7 @@ Examples:
 
     /// Read a value; exit code 1 if the key is absent
     #[command(after_help = "\
-Writes the value's bytes as they are, with a line end only on a terminal. With --json a value that is not UTF-8 is
+Writes the value's bytes as they are, with a line end only on a terminal. With --json a value that is not UTF-8 is \
 base64 under value_base64.
 
 Examples:
@@ -112,7 +112,7 @@ Examples:
 
     /// List entries of a bucket that other programs made in the backend
     #[command(after_help = "\
-For Redis, where redis-cli and others may make entries; takes one pass over all keys of the server. Shows how many
+For Redis, where redis-cli and others may make entries; takes one pass over all keys of the server. Shows how many \
 entries were not listed before.
 
 Examples:
@@ -121,10 +121,10 @@ Examples:
 
     /// Copy the whole store into a new folder, where the engine can do so while it runs
     #[command(after_help = "\
-The copy is one state of the store, with everything that was acknowledged before and no half batch. It is a store like
+The copy is one state of the store, with everything that was acknowledged before and no half batch. It is a store like \
 any other. Beside the store, on the same file system, the two share most files, so that the copy is quick and small.
 
-A store in a folder is open in one process at a time: a program that has it open makes copies itself, with
+A store in a folder is open in one process at a time: a program that has it open makes copies itself, with \
 Store::checkpoint. What can't be copied so is written out, bucket by bucket, with export.
 
 Examples:
@@ -144,7 +144,7 @@ Examples:
 
     /// Change a value only if it is the expected one; exit code 1 if it is not
     #[command(after_help = "\
-One atomic step: looks whether the value is the expected one, and stores the new one or deletes. If it is another
+One atomic step: looks whether the value is the expected one, and stores the new one or deletes. If it is another \
 one, writes that to standard output and changes nothing. Stored values lose their deadline.
 
 Examples:
@@ -177,7 +177,7 @@ Formats:
   csv     the first row names the columns; each row as a JSON object is the value
   ndjson  what export writes; deadlines are restored, entries whose deadline has passed are left out
 
-After each batch 'acknowledged N' on standard error says that the first N records are stored for good, or were passed
+After each batch 'acknowledged N' on standard error says that the first N records are stored for good, or were passed \
 over. After a failure or a kill, --resume N goes on behind them.
 
 Examples:
@@ -189,7 +189,7 @@ Examples:
 
     /// Write a bucket's entries as lines of JSON, sorted by key
     #[command(after_help = "\
-Each line is {\"key\":…,\"value\":…}; a value that is not UTF-8 is base64 under value_base64, and expires_at_ms is
+Each line is {\"key\":…,\"value\":…}; a value that is not UTF-8 is base64 under value_base64, and expires_at_ms is \
 the deadline in milliseconds since 1970. Keeps the keys in memory, and never more values than 64 MiB.
 
 Examples:
@@ -208,7 +208,7 @@ Examples:
     Wasi(wasi::Command),
 
     #[command(about = conform::ABOUT, after_help = "\
-Each case gets a store of its own: a new folder inside the one that the URL names, which is removed afterwards, or
+Each case gets a store of its own: a new folder inside the one that the URL names, which is removed afterwards, or \
 a namespace on the server, of which a few bytes for each dropped bucket stay.
 
 Examples:

@@ -187,8 +187,10 @@ pub(crate) fn refused(refusal: &clap::Error) -> ExitCode {
     );
     if json && !is_help {
         let text = refusal.render().to_string();
-        let line = text.lines().next().unwrap_or_default();
-        say(&Failure::usage(line.strip_prefix("error: ").unwrap_or(line)), true);
+        // What is missing stands in lines of its own, up to the first empty one.
+        let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let message = lines.join(" ");
+        say(&Failure::usage(message.strip_prefix("error: ").unwrap_or(&message)), true);
     } else {
         // A closed pipe is no reason to complain about help.
         let _ = refusal.print();

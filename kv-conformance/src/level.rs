@@ -30,6 +30,13 @@ impl Filter {
     }
 }
 
+/// The cases that a filter takes, in their order: those whose name holds the text or that prove the clause of that number, or
+/// the one of exactly that name; all for an empty text.
+#[must_use]
+pub fn chosen(filter: &str) -> Vec<&'static Case> {
+    Filter::new(filter).choose(cases())
+}
+
 /// A hash of the case list: two reports with the same one ran the same cases.
 ///
 /// FNV-1a over names, clauses and needs. Not against forgery; it tells lists apart.

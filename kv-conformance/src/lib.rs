@@ -27,7 +27,7 @@ pub use context::Context;
 pub use from_fn::FromFn;
 pub use harness::{Harness, MemoryHarness, Space};
 pub use kills::{KillProgress, Kills, MATRIX_SCHEMA, Matrix, MutantReport, ReferenceFailure};
-pub use level::{K1_CASES, list_hash};
+pub use level::{K1_CASES, chosen, list_hash};
 pub use mutants::{Mutant, mutants};
 pub use report::{CaseReport, Counts, DeclaredInfo, Ending, REPORT_SCHEMA, Repeat, Report, SuiteInfo, Verdict};
 pub use run::{CASE_LIMIT, DEFAULT_SEED, Progress, Run};

@@ -6,7 +6,7 @@ use kv::{Bucket, ErrorKind, IncomingValue, Limits, Result, Store};
 use crate::args::Export;
 use crate::deadline::{self, Deadline};
 use crate::exit::{Ended, Failure, Verdict};
-use crate::output::Output;
+use crate::output::{Output, note};
 use crate::record::Shown;
 use crate::session::Session;
 
@@ -26,6 +26,10 @@ pub(super) async fn export(args: Export, session: &mut Session) -> Ended {
                 store.with_limits(Limits { reply_bytes: limits.reply_bytes.min(limits.value_bytes), ..limits })?;
             let bucket = store.open_bucket(&args.bucket).await?;
             let keys = sorted_keys(&bucket, &args.prefix).await?;
+            if keys.is_empty() && args.prefix.is_empty() {
+                // Nothing is what a mistyped name gives too.
+                note(format!("the bucket {:?} is empty; `kv buckets` lists those that are not", args.bucket));
+            }
             let mut at_once = AT_ONCE;
             let mut rest = keys.as_slice();
             while !rest.is_empty() {

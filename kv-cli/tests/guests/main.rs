@@ -72,6 +72,7 @@ const TESTS: &[Test] = &[
         run: || on_a_server(watchers::elsewhere),
     },
     Test { name: "the_suite_goes_through_each_shape", needs: &[], run: suite::each_shape },
+    Test { name: "a_clause_takes_its_cases_through_each_shape", needs: &[], run: suite::a_clause },
     Test { name: "javascript_on_sled", needs: &[Need::JavaScript], run: || in_folder("sled", examples::javascript) },
     Test { name: "python_on_sled", needs: &[Need::Python], run: || in_folder("sled", examples::python) },
 ];

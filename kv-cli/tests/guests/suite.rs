@@ -1,5 +1,20 @@
 use crate::EXERCISERS;
 
+/// A clause takes its cases here too, and what takes none proves nothing.
+pub(crate) fn a_clause() {
+    let conform = |case| {
+        let mut conform = std::process::Command::new(env!("CARGO_BIN_EXE_kv"));
+        conform.args(["--json", "conform", "memory:", "--through-wasm", "--case", case]).output().unwrap()
+    };
+    let ran = conform("RW-1");
+    let report: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    for shape in report["shapes"].as_array().unwrap() {
+        assert!(shape["counts"]["passed"].as_u64().unwrap() > 1, "{shape}");
+    }
+    assert!(ran.status.success());
+    assert_eq!(conform("no such case").status.code(), Some(2));
+}
+
 /// Each shape lets enough of the suite's cases through, and none of them fails.
 pub(crate) fn each_shape() {
     for url in ["memory:", "sled"] {

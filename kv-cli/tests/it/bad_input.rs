@@ -40,6 +40,8 @@ fn errors_are_json_where_that_is_asked_for() {
     assert_eq!((&bad["kind"], &bad["effect"]), (&json!("InvalidArgument"), &json!("none")));
     let unknown = error(finish(binary().args(["get", "--json", "--nonsense"])).code(2));
     assert!(unknown["message"].as_str().unwrap().contains("--nonsense"), "{unknown}");
+    let half = error(finish(binary().args(["--json", "get"])).code(2));
+    assert!(half["message"].as_str().unwrap().contains("<BUCKET> <KEY>"), "{half}");
     let missing = error(kv.run(&["--json", "info"]).code(3));
     assert!(missing["message"].as_str().unwrap().contains("no store at"), "{missing}");
 }

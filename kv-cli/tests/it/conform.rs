@@ -42,7 +42,7 @@ fn cases_are_told_as_they_end_and_what_was_there_stays() {
 
 #[test]
 fn what_proves_nothing_fails() {
-    finish(binary().args(["conform", "memory:", "--case", "no such case"])).code(1);
+    finish(binary().args(["conform", "memory:", "--case", "no such case"])).code(2).says("no case is named");
     finish(binary().args(["conform"])).code(2);
     finish(binary().args(["conform", "memory:", "--mutants"])).code(2);
     finish(binary().args(["conform", "memory:", "--full"])).code(2);

@@ -38,6 +38,15 @@ fn rows_become_json_objects() {
 }
 
 #[test]
+fn an_empty_bucket_is_told() {
+    let kv = Kv::new();
+    kv.ok(&["set", "planets", "Mars", "red"]);
+    kv.ok(&["export", "planetz"]).says("the bucket \"planetz\" is empty");
+    assert_eq!(kv.ok(&["export", "planets"]).err, "");
+    assert_eq!(kv.ok(&["export", "planetz", "--prefix", "M"]).err, "");
+}
+
+#[test]
 fn export_and_import_keep_every_byte_and_deadline() {
     let kv = Kv::new();
     // A NUL cannot come by the command line.

@@ -114,6 +114,8 @@ fn a_call_that_does_not_parse_is_pointed_at() {
         let lines: Vec<&str> = ran.err.lines().collect();
         assert_eq!(&lines[1..], [format!("  {call}"), format!("  {place}")], "{ran:?}");
     }
+    let ran = kv.run(&["run", &example, "--invoke", r#"api.set("b", "k", "v")"#]).code(2);
+    assert!(ran.err.contains(r#"a list<u8> is b"text", [1, 2] or @FILE"#), "{ran:?}");
     let ran = kv.run(&["run", &example, "--invoke", r#"api.get("b", 7)"#]);
     assert!(ran.err.contains("; it is get(bucket: string, key: string) -> option<list<u8>>\n"), "{ran:?}");
 }

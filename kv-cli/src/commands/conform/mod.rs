@@ -24,6 +24,9 @@ use place::Place;
 /// What the help says of the command.
 pub(crate) const ABOUT: &str = "Run the conformance suite on a provider; exit code 1 if a case failed";
 
+/// How the names of the suite's own checks begin, which are no cases.
+const GATES: &str = "gate::";
+
 #[derive(Debug, Args)]
 pub(crate) struct ConformArgs {
     /// What to test: memory:, the URL of a folder for the stores of the cases, or that of a server
@@ -58,6 +61,13 @@ pub(crate) struct ConformArgs {
 }
 
 pub(super) async fn conform(args: ConformArgs, session: &mut Session) -> Ended {
+    let chosen = kv_conformance::chosen(&args.case);
+    if chosen.is_empty() && !args.mutants && !args.case.starts_with(GATES) {
+        let case = &args.case;
+        return Err(Failure::usage(format!(
+            "no case is named {case:?} or has that in its name, and it is no clause; a run without --case names all"
+        )));
+    }
     // Before the files are made: a URL that is wrong should leave an earlier report as it is.
     let place = match args.url.as_deref() {
         Some(url) => Some(Place::prepare(url).await?),
@@ -74,7 +84,7 @@ pub(super) async fn conform(args: ConformArgs, session: &mut Session) -> Ended {
         return Ok(verdict(matrix.is_failure()));
     };
     if args.through_wasm {
-        let ended = through::run(&place, args.seed, &args.case, out);
+        let ended = through::run(&place, args.seed, &chosen, !args.case.is_empty(), out);
         place.clean_up();
         return ended;
     }

@@ -9,8 +9,8 @@ use clap::{Args, Subcommand};
 pub(crate) enum Command {
     /// Run a WebAssembly component that uses wasi:keyvalue, or call one function of it
     #[command(after_help = "\
-Runs wasi:cli/run, or the function that --invoke names. Values are written in WAVE; b\"text\" and
-@FILE stand for a list of bytes too. A result that holds text as bytes shows it beside them. It may
+Runs wasi:cli/run, or the function that --invoke names. Values are written in WAVE; b\"text\" and \
+@FILE stand for a list of bytes too. A result that holds text as bytes shows it beside them. It may \
 have 16777216 items of lists, such as bytes.
 
 Examples:
@@ -24,8 +24,8 @@ The exit code is the program's own.")]
 
     /// Serve HTTP with a WebAssembly component, one instance for each request
     #[command(after_help = "\
-Runs wasi:http/proxy of 0.2, at most 1,000 requests at once. Ends at SIGINT or SIGTERM, once the
-requests that run are done; a second one ends these. Requests of its own are refused but for those
+Runs wasi:http/proxy of 0.2, at most 1,000 requests at once. Ends at SIGINT or SIGTERM, once the \
+requests that run are done; a second one ends these. Requests of its own are refused but for those \
 to hosts that --allow-http names.
 
 Examples:
@@ -35,10 +35,10 @@ Examples:
 
     /// Call a WebAssembly component at each change of a bucket
     #[command(after_help = "\
-Calls the program's wasi:keyvalue/watcher or handle-watch, one call at a time. If it traps, a new
-instance goes on behind that event. Ends at SIGINT or SIGTERM, once the call that runs is done; a
-second one ends it.
-An embedded store is open in one process at a time, so there only expiries and the program's own
+Calls the program's wasi:keyvalue/watcher or handle-watch, one call at a time. If it traps, a new \
+instance goes on behind that event. Ends at SIGINT or SIGTERM, once the call that runs is done; a \
+second one ends it. \
+An embedded store is open in one process at a time, so there only expiries and the program's own \
 changes are seen.
 
 Examples:

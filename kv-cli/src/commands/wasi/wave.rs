@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use wasm_wave::parser::ParserError;
+use wasm_wave::parser::{ParserError, ParserErrorKind};
 use wasm_wave::untyped::UntypedFuncCall;
 use wasmtime::component::{Type, Val};
 
@@ -137,7 +137,11 @@ impl Typed {
     pub(super) fn arguments(&self, types: &[Type]) -> Result<Vec<Val>, Failure> {
         let wrong = |error: ParserError| {
             let kind = error.kind();
-            let why = error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}"));
+            let mut why = error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}"));
+            if kind == ParserErrorKind::InvalidType {
+                // What everybody forgets first.
+                why.push_str(r#" (a string stands in double quotes; a list<u8> is b"text", [1, 2] or @FILE)"#);
+            }
             self.wrong_wave(&error.span(), &why)
         };
         let parsed = UntypedFuncCall::parse(&self.wave).map_err(wrong)?;
