@@ -116,12 +116,34 @@ impl<T: 'static> Gaps<'_, T> {
                 is_it || gap.is_absent() && is_function(item) && !has(&mut probe, name)
             });
         } else {
-            items.retain(|(_, item)| !matches!(item, ComponentItem::Type(_)));
+            items.retain(|(name, item)| match item {
+                ComponentItem::Type(_) => false,
+                // wasmtime takes one that an earlier import has from there, and refuses another in its place.
+                ComponentItem::Resource(ty) => self.is_first(*ty, &gap.import, name),
+                _ => true,
+            });
         }
         let names = items.iter().filter(|(_, item)| registered.is_some() || is_function(item));
         self.tell(gap, gap.name.as_ref().unwrap_or(&gap.import), names.map(|(name, _)| (*name).to_owned()).collect());
         let place = registered.as_ref().unwrap_or(&gap.import);
         items.iter().try_for_each(|(name, item)| self.stub(gap, Some(place), name, item))
+    }
+
+    /// Whether the component has a resource from this import, and not from one before it.
+    fn is_first(&self, ty: ResourceType, import: &str, name: &str) -> bool {
+        let engine = self.linker.engine();
+        let is_it = |item: &ComponentItem| matches!(item, ComponentItem::Resource(other) if *other == ty);
+        let component = self.component.component_type();
+        let mut imports = component.imports(engine);
+        let first = imports.find_map(|(from, item)| match item.ty {
+            ComponentItem::ComponentInstance(instance) => {
+                let inner =
+                    instance.exports(engine).find(|(_, item)| is_it(&item.ty)).map(|(inner, _)| inner.to_owned());
+                inner.map(|inner| (from, inner))
+            }
+            item => is_it(&item).then(|| (from, String::new())),
+        });
+        first.is_some_and(|(from, inner)| from == import && inner == name)
     }
 
     fn tell(&mut self, gap: &Gap, name: &str, functions: Vec<String>) {

@@ -78,6 +78,32 @@ fn a_misfit_leaves_the_resources_beside_it_alone() {
     }
 }
 
+#[tokio::test]
+async fn what_is_missing_may_share_a_resource_of_the_hosts() {
+    for (host, resource) in [("poll", "pollable"), ("streams", "output-stream")] {
+        let bytes = component(&[&format!(
+            r#"(import "wasi:io/{host}@0.2.0" (instance $host (export "{resource}" (type (sub resource)))))
+            (alias export $host "{resource}" (type $shared))
+            (import "golem:rpc/types@0.1.0" (instance $rpc
+                (alias outer 1 $shared (type $s0)) (export "{resource}" (type $s (eq $s0)))
+                (export "call" (type $call (sub resource)))
+                (export "[method]call.wait-for" (func (param "self" (borrow $call)) (result (own $s))))))
+            (alias export $rpc "call" (type $call))
+            (import "golem:rpc/more@0.1.0" (instance
+                (alias outer 1 $shared (type $s0)) (export "{resource}" (type $s (eq $s0)))
+                (alias outer 1 $call (type $c0)) (export "call" (type $c (eq $c0)))
+                (export "wait-for" (func (param "calls" (list (borrow $c))) (result (own $s))))))"#
+        )]);
+        assert_eq!(
+            missing(&bytes),
+            ["golem:rpc/types@0.1.0 ([method]call.wait-for)", "golem:rpc/more@0.1.0 (wait-for)"],
+            "{resource}"
+        );
+        let (guest, engine) = load(&bytes).unwrap();
+        start(&guest, &engine).await;
+    }
+}
+
 #[test]
 fn a_resource_that_nobody_provides_makes_no_misfits_of_those_who_share_it() {
     let own = r#"
