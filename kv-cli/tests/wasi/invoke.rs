@@ -142,3 +142,13 @@ fn what_a_program_is_can_be_seen() {
     let text = kv.ok(&["inspect", &guest("example-2023")]);
     assert!(text.text().contains("  golem:examples/api\n    get(bucket: string, key: string) -> option<list<u8>>\n"));
 }
+
+#[test]
+fn only_a_watcher_that_can_be_called_is_offered_to_watch_run() {
+    let kv = Kv::new();
+    let watcher = components::file(&kv, "watcher", &components::watcher(""));
+    assert_eq!(kv.ok(&["--json", "inspect", &watcher]).json()["commands"], serde_json::json!(["watch-run"]));
+    let other = components::file(&kv, "other", &components::exporter(&["wasi:keyvalue/watcher@0.2.0-draft2"]));
+    assert_eq!(kv.ok(&["--json", "inspect", &other]).json()["commands"], serde_json::json!(["run --invoke"]));
+    kv.run(&["watch-run", &other, "--bucket", "b"]).code(3).says("watcher@0.2.0-draft2 has no function on-set");
+}

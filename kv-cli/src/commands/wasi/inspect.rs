@@ -84,7 +84,7 @@ fn commands(guest: &Guest, is_complete: bool) -> Vec<&'static str> {
     if exports::has_wasi(guest, "wasi:http/incoming-handler") {
         commands.push("serve");
     }
-    if guest.watcher_interface().is_some() {
+    if guest.check_watcher().is_ok() {
         commands.push("watch-run");
     }
     commands
