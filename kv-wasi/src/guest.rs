@@ -6,14 +6,14 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use crate::access::Access;
-use crate::bindings;
-use crate::context::{HasKv, KvCtx, KvCtxView, KvView, Shared};
+use crate::context::{KvCtx, KvCtxView, KvView, Shared};
 use crate::cursors::Cursors;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::link;
 use crate::missing::{LAST_PATCH, Missing, missing};
 use crate::rename::{self, Kind, Renamed, Side};
-use crate::shape::{Shape, refusal, split};
+use crate::shape::{Shape, Shapes, refusal};
 use crate::signature::{Function, Interfaces};
 
 /// How the versions begin under which programs of that winter import WASI 0.2; a date follows. Ours is found under any that
@@ -57,7 +57,7 @@ impl Host {
         self
     }
 
-    /// Compiles a component and finds out which shape of `wasi:keyvalue` it is built against.
+    /// Compiles a component and finds out which shapes of `wasi:keyvalue` it is built against.
     ///
     /// Cost: compiling takes seconds for large components; give the engine a cache, or keep the guest.
     ///
@@ -100,19 +100,16 @@ impl Host {
         for function in &mut interfaces.imports {
             function.interface = renamed.in_file(Side::Import, &function.interface).to_owned();
         }
-        let shape = Shape::of(&interfaces)?;
+        let shapes = Shapes::of(&interfaces)?;
         // A shape is linked under its own names.
         let own_name = |side, name: &str| {
-            let linked = shape.filter(|_| side == Side::Import)?.linked_name(split(name)?.0);
-            if linked == name {
-                return None;
-            }
+            let linked = shapes.linked_name(name).filter(|linked| side == Side::Import && linked != name)?;
             renamed.add(side, &linked, name);
             Some(linked)
         };
         let again = rename::names(&released, own_name).map_err(damaged)?;
         let component = if *again == *released { component } else { compile(&again)? };
-        let about = Arc::new(About { shape, interfaces, renamed });
+        let about = Arc::new(About { shapes: shapes.all(), interfaces, renamed });
         Ok(Guest { component, about, shared: self.shared() })
     }
 
@@ -150,7 +147,7 @@ pub struct Guest {
 
 /// What was found out about a program.
 struct About {
-    shape: Option<Shape>,
+    shapes: Vec<Shape>,
     interfaces: Interfaces,
     renamed: Renamed,
 }
@@ -168,10 +165,10 @@ impl Guest {
         &self.component
     }
 
-    /// The shape that it is built against; `None` if it does not use `wasi:keyvalue`.
+    /// The shapes that it is built against, one for each version that it imports; none if it does not use `wasi:keyvalue`.
     #[must_use]
-    pub fn shape(&self) -> Option<Shape> {
-        self.about.shape
+    pub fn shapes(&self) -> &[Shape] {
+        &self.about.shapes
     }
 
     /// All functions that it imports, by the names that the file has.
@@ -192,7 +189,7 @@ impl Guest {
         self.about.renamed.in_file(Side::Export, export)
     }
 
-    /// Adds the guest's shape, and no other, to a copy of the linker.
+    /// Adds the guest's shapes, and no other, to a copy of the linker.
     ///
     /// # Errors
     ///
@@ -220,25 +217,15 @@ impl Guest {
         Ok(self.complete(linker)?.0)
     }
 
-    /// What is missing, and the linker with the guest's shape and traps for that.
+    /// What is missing, and the linker with the guest's shapes and traps for that.
     fn complete<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Completed<T>, Error> {
-        let linker = self.add_shape(linker)?;
+        let mut linker = linker.clone();
+        for shape in self.shapes() {
+            let added = link::add(&mut linker, *shape);
+            added.map_err(|cause| Error::of("adding wasi:keyvalue to the linker failed", cause))?;
+        }
         let (missing, linker) = missing(&linker, &self.component, &self.about.renamed);
         Ok((missing, linker.map_err(|cause| Error::of("linking it failed", cause))))
-    }
-
-    fn add_shape<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Linker<T>, Error> {
-        let mut linker = linker.clone();
-        let added = match self.about.shape {
-            None => Ok(()),
-            Some(Shape::Golem2023) => add_golem_2023(&mut linker),
-            Some(Shape::V0_1_0) => add_v0_1_0(&mut linker),
-            Some(Shape::Draft) => bindings::draft::Imports::add_to_linker::<_, HasKv>(&mut linker, view::<T>),
-            Some(Shape::Draft2) => bindings::draft2::Imports::add_to_linker::<_, HasKv>(&mut linker, view::<T>),
-            Some(Shape::Spin) => bindings::spin::Imports::add_to_linker::<_, HasKv>(&mut linker, view::<T>),
-        };
-        added.map_err(|cause| Error::of("adding wasi:keyvalue to the linker failed", cause))?;
-        Ok(linker)
     }
 
     /// What an instance of the guest needs in its store's data.
@@ -269,26 +256,3 @@ impl Guest {
 }
 
 type Completed<T> = (Vec<Missing>, Result<Linker<T>, Error>);
-
-fn view<T: KvView>(data: &mut T) -> KvCtxView<'_> {
-    data.kv()
-}
-
-fn add_golem_2023<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    use bindings::golem_2023::wasi::keyvalue::{atomic, batch, readwrite, types, wasi_cloud_error};
-    wasi_cloud_error::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    types::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    readwrite::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    batch::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    atomic::add_to_linker::<_, HasKv>(linker, view::<T>)
-}
-
-fn add_v0_1_0<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    use bindings::v0_1_0::wasi::keyvalue::{atomic, cache, eventual, eventual_batch, types, wasi_keyvalue_error};
-    wasi_keyvalue_error::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    types::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    eventual::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    eventual_batch::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    atomic::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    cache::add_to_linker::<_, HasKv>(linker, view::<T>)
-}

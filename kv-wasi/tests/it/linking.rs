@@ -215,22 +215,6 @@ fn a_release_candidate_of_another_proposal_keeps_its_name() {
     guest.link(&linker).unwrap();
 }
 
-#[test]
-fn two_versions_of_keyvalue_in_one_program_are_refused() {
-    let bucket = |interface: &str| {
-        format!(r#"(import "wasi:keyvalue/{interface}" (instance (export "bucket" (type (sub resource)))))"#)
-    };
-    for (one, other, versions) in [
-        ("store@0.2.0-draft", "store@0.2.0-draft2", "0.2.0-draft and 0.2.0-draft2"),
-        ("atomic@0.1.0", "store@0.2.0-draft2", "0.1.0 and 0.2.0-draft2"),
-        ("types", "store@0.2.0-draft", "one without a version and 0.2.0-draft"),
-    ] {
-        let (kind, told) = refusal(&component(&[&bucket(one), &bucket(other)]));
-        assert_eq!(kind, ErrorKind::UnknownShape, "{told}");
-        assert!(told.contains(&format!("it imports wasi:keyvalue in two versions, {versions}")), "{told}");
-    }
-}
-
 /// The interface `types` of `0.1.0` with these types and functions in it.
 fn types_of_0_1_0(inside: &str) -> Vec<u8> {
     component(&[&format!(
@@ -249,7 +233,7 @@ fn parameters_may_have_other_names() {
             (func (param "bucket-name" string) (result (result (own $b) (error (own $error))))))"#,
     );
     let (guest, engine) = load(&bytes).unwrap();
-    assert_eq!(guest.shape(), Some(Shape::V0_1_0));
+    assert_eq!(guest.shapes(), [Shape::V0_1_0]);
     guest.link(&linker(&engine)).unwrap();
 }
 
@@ -269,7 +253,7 @@ fn golems_newer_shape_is_refused_by_name_where_it_streams() {
     let stream = r#"(type $stream (stream u8)) (export "[method]incoming-value.incoming-value-consume-async"
         (func (param "self" (borrow $value)) (result (result $stream (error (own $error))))))"#;
     let (guest, engine) = load(&types_of_0_1_0(&[value, whole].concat())).unwrap();
-    assert_eq!(guest.shape(), Some(Shape::V0_1_0));
+    assert_eq!(guest.shapes(), [Shape::V0_1_0]);
     guest.link(&linker(&engine)).unwrap();
     let (kind, told) = refusal(&types_of_0_1_0(&[value, whole, stream].concat()));
     assert_eq!(kind, ErrorKind::UnknownShape, "{told}");

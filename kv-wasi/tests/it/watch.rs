@@ -139,11 +139,15 @@ async fn hear(component: &[u8]) -> Result<(), kv_wasi::Error> {
 /// And not by what it imports.
 #[tokio::test]
 async fn what_a_guest_is_handed_goes_by_what_it_exports() {
+    let both = types("@0.1.0") + &STORE.replace("$bucket", "$other").replace("(core func $drop)", "(core func)");
     for (imports, interface, heard) in [
         (types("@0.1.0").as_str(), "handle-watch@0.1.0", VALUE),
         (&types(""), "handle-watch", VALUE),
         (&types("@0.1.0"), "watcher@0.2.0-draft2", BYTES),
         (STORE, "watcher@0.2.0-draft", BYTES),
+        (&both, "handle-watch@0.1.0", VALUE),
+        (&both, "watcher@0.2.0-draft", BYTES),
+        (&both.replace("$bucket", "$old").replace("$other", "$bucket"), "watcher@0.2.0-draft", BYTES),
     ] {
         hear(&hearing(imports, interface, heard, GONE)).await.unwrap_or_else(|error| panic!("{interface}: {error}"));
     }
