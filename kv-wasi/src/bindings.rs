@@ -1,4 +1,5 @@
-//! What `bindgen!` makes of the shapes' WIT. Each shape has traits of its own, so that a linker can hold any one of them.
+//! What `bindgen!` makes of the shapes' WIT. Each shape has traits of its own, so that a linker can hold several of them; only the
+//! last two have the same names there.
 #![allow(missing_docs, unreachable_pub, clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
 
 /// `wasi:keyvalue` without a version, as Golem had it until January 2024.

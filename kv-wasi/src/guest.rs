@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use tokio_util::task::TaskTracker;
@@ -5,19 +6,24 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use crate::access::Access;
-use crate::bindings;
-use crate::context::{HasKv, KvCtx, KvCtxView, KvView, Shared};
+use crate::context::{KvCtx, KvCtxView, KvView, Shared};
 use crate::cursors::Cursors;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::missing::{Missing, missing};
-use crate::rename::{self, Kind, Side};
-use crate::shape::{Shape, refusal, split};
+use crate::link;
+use crate::missing::{LAST_PATCH, Missing, missing};
+use crate::rename::{self, Kind, Renamed, Side};
+use crate::shape::{Shape, Shapes, refusal};
 use crate::signature::{Function, Interfaces};
 
-/// The version under which programs of late 2023 import WASI. Ours is found under any that begins as the second one.
-const OLD_WASI: &str = "@0.2.0-rc-2023-11-10";
-const WASI: &str = "@0.2.";
+/// How the versions begin under which programs of that winter import WASI 0.2; a date follows. Ours is found under any that
+/// begins as the second one.
+const CANDIDATE: &str = "0.2.0-rc-";
+const WASI: &str = "0.2.";
+
+/// What WASI 0.2.0 came to be made of. Other proposals have such versions to this day, and are linked under those.
+const PACKAGES: [&str; 7] =
+    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:http/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
 
 /// The bucket of the interface `cache`, which has no name for one.
 const CACHE: &str = "cache";
@@ -51,7 +57,7 @@ impl Host {
         self
     }
 
-    /// Compiles a component and finds out which shape of `wasi:keyvalue` it is built against.
+    /// Compiles a component and finds out which shapes of `wasi:keyvalue` it is built against.
     ///
     /// Cost: compiling takes seconds for large components; give the engine a cache, or keep the guest.
     ///
@@ -77,22 +83,34 @@ impl Host {
             ))
         };
         let names = rename::list(bytes).map_err(damaged)?;
-        let renamed = rename::names(bytes, |side, name| wasi(&names, side, name)).map_err(damaged)?;
+        let mut renamed = Renamed::default();
+        let mut taken: HashSet<(Side, String)> = names.iter().cloned().collect();
+        let wasi = |side, name: &str| {
+            let found = released(&mut taken, side, name)?;
+            renamed.add(side, &found, name);
+            Some(found)
+        };
+        let released = rename::names(bytes, wasi).map_err(damaged)?;
         let compile = |bytes: &[u8]| {
             let names = names.iter().map(|(_, name)| name.as_str());
             Component::from_binary(engine, bytes).map_err(|cause| refusal::of_compiling(names, cause))
         };
-        let component = compile(&renamed)?;
-        let interfaces = Interfaces::of(&component, engine);
-        let shape = Shape::of(&interfaces)?;
+        let component = compile(&released)?;
+        let mut interfaces = Interfaces::of(&component, engine);
+        for function in &mut interfaces.imports {
+            function.interface = renamed.in_file(Side::Import, &function.interface).to_owned();
+        }
+        let shapes = Shapes::of(&interfaces)?;
         // A shape is linked under its own names.
         let own_name = |side, name: &str| {
-            let linked = shape.filter(|_| side == Side::Import)?.linked_name(split(name)?.0);
-            (linked != name).then_some(linked)
+            let linked = shapes.linked_name(name).filter(|linked| side == Side::Import && linked != name)?;
+            renamed.add(side, &linked, name);
+            Some(linked)
         };
-        let again = rename::names(&renamed, own_name).map_err(damaged)?;
-        let component = if *again == *renamed { component } else { compile(&again)? };
-        Ok(Guest { component, shape, interfaces: Arc::new(interfaces), shared: self.shared() })
+        let again = rename::names(&released, own_name).map_err(damaged)?;
+        let component = if *again == *released { component } else { compile(&again)? };
+        let about = Arc::new(About { shapes: shapes.all(), interfaces, renamed });
+        Ok(Guest { component, about, shared: self.shared() })
     }
 
     fn shared(&self) -> Arc<Shared> {
@@ -107,28 +125,38 @@ impl Host {
     }
 }
 
-/// The name under which something of November 2023 is found. A component may import or export it in both versions; which 0.2 it
-/// is makes no difference to a linker.
-fn wasi(taken: &[(Side, String)], side: Side, name: &str) -> Option<String> {
-    let stem = name.strip_suffix(OLD_WASI).filter(|stem| stem.starts_with("wasi:"))?;
-    let is_free = |name: &String| !taken.iter().any(|(at, taken)| *at == side && taken == name);
-    (0..).map(|patch| format!("{stem}{WASI}{patch}")).find(is_free)
+/// The name under which a release candidate of WASI is found. A component may import or export it in several versions; which 0.2
+/// it is makes no difference to a linker.
+fn released(taken: &mut HashSet<(Side, String)>, side: Side, name: &str) -> Option<String> {
+    let (interface, version) = name.split_once('@')?;
+    let date = version.strip_prefix(CANDIDATE)?;
+    let is_date = date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if !is_date || !PACKAGES.iter().any(|package| interface.starts_with(package)) {
+        return None;
+    }
+    let mut names = (0..=LAST_PATCH).map(|patch| format!("{interface}@{WASI}{patch}"));
+    names.find(|name| taken.insert((side, name.clone())))
 }
 
 /// A program that was compiled. Any number of instances can be made of it.
 pub struct Guest {
     component: Component,
-    shape: Option<Shape>,
-    interfaces: Arc<Interfaces>,
+    about: Arc<About>,
     shared: Arc<Shared>,
+}
+
+/// What was found out about a program.
+struct About {
+    shapes: Vec<Shape>,
+    interfaces: Interfaces,
+    renamed: Renamed,
 }
 
 impl Guest {
     /// The same program for another host: with other buckets and limits, and compiled only once.
     #[must_use]
     pub fn with_host(&self, host: &Host) -> Self {
-        let (component, interfaces) = (self.component.clone(), Arc::clone(&self.interfaces));
-        Self { component, shape: self.shape, interfaces, shared: host.shared() }
+        Self { component: self.component.clone(), about: Arc::clone(&self.about), shared: host.shared() }
     }
 
     /// The compiled component.
@@ -137,25 +165,31 @@ impl Guest {
         &self.component
     }
 
-    /// The shape that it is built against; `None` if it does not use `wasi:keyvalue`.
+    /// The shapes that it is built against, one for each version that it imports; none if it does not use `wasi:keyvalue`.
     #[must_use]
-    pub fn shape(&self) -> Option<Shape> {
-        self.shape
+    pub fn shapes(&self) -> &[Shape] {
+        &self.about.shapes
     }
 
-    /// All functions that it imports, by the names that the file has, but for WASI's of 2023.
+    /// All functions that it imports, by the names that the file has.
     #[must_use]
     pub fn imports(&self) -> &[Function] {
-        &self.interfaces.imports
+        &self.about.interfaces.imports
     }
 
-    /// All functions that it exports.
+    /// All functions that it exports, by the names under which an instance has them.
     #[must_use]
     pub fn exports(&self) -> &[Function] {
-        &self.interfaces.exports
+        &self.about.interfaces.exports
     }
 
-    /// Adds the guest's shape, and no other, to a copy of the linker.
+    /// The name that an exported interface has in the file: an instance has WASI's release candidates as WASI 0.2.
+    #[must_use]
+    pub fn name_in_file<'a>(&'a self, export: &'a str) -> &'a str {
+        self.about.renamed.in_file(Side::Export, export)
+    }
+
+    /// Adds the guest's shapes, and no other, to a copy of the linker.
     ///
     /// # Errors
     ///
@@ -183,25 +217,15 @@ impl Guest {
         Ok(self.complete(linker)?.0)
     }
 
-    /// What is missing, and the linker with the guest's shape and traps for that.
+    /// What is missing, and the linker with the guest's shapes and traps for that.
     fn complete<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Completed<T>, Error> {
-        let linker = self.add_shape(linker)?;
-        let (missing, linker) = missing(&linker, &self.component);
-        Ok((missing, linker.map_err(|cause| Error::of("linking it failed", cause))))
-    }
-
-    fn add_shape<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Linker<T>, Error> {
         let mut linker = linker.clone();
-        let added = match self.shape {
-            None => Ok(()),
-            Some(Shape::Golem2023) => add_golem_2023(&mut linker),
-            Some(Shape::V0_1_0) => add_v0_1_0(&mut linker),
-            Some(Shape::Draft) => bindings::draft::Imports::add_to_linker::<_, HasKv>(&mut linker, view::<T>),
-            Some(Shape::Draft2) => bindings::draft2::Imports::add_to_linker::<_, HasKv>(&mut linker, view::<T>),
-            Some(Shape::Spin) => bindings::spin::Imports::add_to_linker::<_, HasKv>(&mut linker, view::<T>),
-        };
-        added.map_err(|cause| Error::of("adding wasi:keyvalue to the linker failed", cause))?;
-        Ok(linker)
+        for shape in self.shapes() {
+            let added = link::add(&mut linker, *shape);
+            added.map_err(|cause| Error::of("adding wasi:keyvalue to the linker failed", cause))?;
+        }
+        let (missing, linker) = missing(&linker, &self.component, &self.about.renamed);
+        Ok((missing, linker.map_err(|cause| Error::of("linking it failed", cause))))
     }
 
     /// What an instance of the guest needs in its store's data.
@@ -232,26 +256,3 @@ impl Guest {
 }
 
 type Completed<T> = (Vec<Missing>, Result<Linker<T>, Error>);
-
-fn view<T: KvView>(data: &mut T) -> KvCtxView<'_> {
-    data.kv()
-}
-
-fn add_golem_2023<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    use bindings::golem_2023::wasi::keyvalue::{atomic, batch, readwrite, types, wasi_cloud_error};
-    wasi_cloud_error::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    types::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    readwrite::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    batch::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    atomic::add_to_linker::<_, HasKv>(linker, view::<T>)
-}
-
-fn add_v0_1_0<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    use bindings::v0_1_0::wasi::keyvalue::{atomic, cache, eventual, eventual_batch, types, wasi_keyvalue_error};
-    wasi_keyvalue_error::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    types::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    eventual::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    eventual_batch::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    atomic::add_to_linker::<_, HasKv>(linker, view::<T>)?;
-    cache::add_to_linker::<_, HasKv>(linker, view::<T>)
-}

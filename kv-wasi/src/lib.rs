@@ -8,6 +8,7 @@ mod error;
 mod fail;
 mod guest;
 mod limits;
+mod link;
 mod memory;
 mod missing;
 mod operations;

@@ -3,13 +3,15 @@ use std::fmt;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
+use crate::rename::{Renamed, Side};
+
 /// The highest last number of a version that is looked for. WASI 0.2 came to 12 in two years.
-const LAST_PATCH: u32 = 99;
+pub(crate) const LAST_PATCH: u32 = 99;
 
 /// What nobody provides of an import, or not as the guest wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// Its name, such as `wasi:sockets/tcp@0.2.0`.
+    /// Its name in the file, such as `wasi:sockets/tcp@0.2.0`.
     pub import: String,
     /// Those of its functions, or its types, that are missing or do not fit.
     pub functions: Vec<String>,
@@ -35,10 +37,11 @@ impl fmt::Display for Missing {
 pub(crate) fn missing<T: 'static>(
     linker: &Linker<T>,
     component: &Component,
+    renamed: &Renamed,
 ) -> (Vec<Missing>, wasmtime::Result<Linker<T>>) {
     let mut filled = linker.clone();
     filled.allow_shadowing(true);
-    let mut gaps = Gaps { linker, component, filled, has_resources: false, found: Vec::new() };
+    let mut gaps = Gaps { linker, component, renamed, filled, has_resources: false, found: Vec::new() };
     let mut seen = Vec::new();
     let end = loop {
         let Err(error) = gaps.filled.instantiate_pre(component) else { break Ok(()) };
@@ -86,6 +89,7 @@ fn quoted(text: &str) -> Option<String> {
 struct Gaps<'a, T: 'static> {
     linker: &'a Linker<T>,
     component: &'a Component,
+    renamed: &'a Renamed,
     filled: Linker<T>,
     /// Whether some of the stubs are resources.
     has_resources: bool,
@@ -99,8 +103,9 @@ impl<T: 'static> Gaps<'_, T> {
         let Some(item) = ty.get_import(engine, &gap.import) else {
             return Err(wasmtime::Error::msg(format!("{} is imported where this host does not see it", gap.import)));
         };
+        let shown = self.renamed.in_file(Side::Import, &gap.import);
         let ComponentItem::ComponentInstance(instance) = &item.ty else {
-            self.tell(gap, &gap.import, Vec::new());
+            self.tell(gap, shown, Vec::new());
             return self.stub(gap, None, &gap.import, &item.ty);
         };
         let is_function = |item: &ComponentItem| matches!(item, ComponentItem::ComponentFunc(_));
@@ -116,12 +121,34 @@ impl<T: 'static> Gaps<'_, T> {
                 is_it || gap.is_absent() && is_function(item) && !has(&mut probe, name)
             });
         } else {
-            items.retain(|(_, item)| !matches!(item, ComponentItem::Type(_)));
+            items.retain(|(name, item)| match item {
+                ComponentItem::Type(_) => false,
+                // wasmtime takes one that an earlier import has from there, and refuses another in its place.
+                ComponentItem::Resource(ty) => self.is_first(*ty, &gap.import, name),
+                _ => true,
+            });
         }
         let names = items.iter().filter(|(_, item)| registered.is_some() || is_function(item));
-        self.tell(gap, gap.name.as_ref().unwrap_or(&gap.import), names.map(|(name, _)| (*name).to_owned()).collect());
+        self.tell(gap, gap.name.as_deref().unwrap_or(shown), names.map(|(name, _)| (*name).to_owned()).collect());
         let place = registered.as_ref().unwrap_or(&gap.import);
         items.iter().try_for_each(|(name, item)| self.stub(gap, Some(place), name, item))
+    }
+
+    /// Whether the component has a resource from this import, and not from one before it.
+    fn is_first(&self, ty: ResourceType, import: &str, name: &str) -> bool {
+        let engine = self.linker.engine();
+        let is_it = |item: &ComponentItem| matches!(item, ComponentItem::Resource(other) if *other == ty);
+        let component = self.component.component_type();
+        let mut imports = component.imports(engine);
+        let first = imports.find_map(|(from, item)| match item.ty {
+            ComponentItem::ComponentInstance(instance) => {
+                let inner =
+                    instance.exports(engine).find(|(_, item)| is_it(&item.ty)).map(|(inner, _)| inner.to_owned());
+                inner.map(|inner| (from, inner))
+            }
+            item => is_it(&item).then(|| (from, String::new())),
+        });
+        first.is_some_and(|(from, inner)| from == import && inner == name)
     }
 
     fn tell(&mut self, gap: &Gap, name: &str, functions: Vec<String>) {
@@ -130,14 +157,16 @@ impl<T: 'static> Gaps<'_, T> {
             return;
         }
         let misfit = (!gap.is_absent()).then(|| (name.to_owned(), gap.why.clone()));
-        self.found.push(Missing { import: gap.import.clone(), functions, misfit });
+        let import = self.renamed.in_file(Side::Import, &gap.import).to_owned();
+        self.found.push(Missing { import, functions, misfit });
     }
 
     /// Puts into an instance, or beside them, what traps when it is called.
     fn stub(&mut self, gap: &Gap, instance: Option<&str>, name: &str, item: &ComponentItem) -> wasmtime::Result<()> {
+        let shown = self.renamed.in_file(Side::Import, &gap.import);
         let (mut place, called) = match instance {
-            Some(instance) => (self.filled.instance(instance)?, format!("{}#{name}", gap.import)),
-            None => (self.filled.root(), name.to_owned()),
+            Some(instance) => (self.filled.instance(instance)?, format!("{shown}#{name}")),
+            None => (self.filled.root(), shown.to_owned()),
         };
         match item {
             ComponentItem::ComponentFunc(_) => {

@@ -2,9 +2,10 @@
 //!
 //! A linker finds a pre-release by its exact name only, and one interface under two names would be two sets of resource types.
 //! So the component is changed, not the linker: what it imports as `wasi:io/streams@0.2.0-rc-2023-11-10` it imports as
-//! `wasi:io/streams@0.2.0` from then on.
+//! `wasi:io/streams@0.2.0` from then on. Whoever is told of an import is told the name that the file has.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use wasm_encoder::{
     ComponentExportKind, ComponentExportSection, ComponentExternName, ComponentImportSection, ComponentSection as _,
@@ -32,10 +33,36 @@ pub(crate) fn kind(bytes: &[u8]) -> Kind {
 }
 
 /// Where a component has a name: those of imports and those of exports are apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     Import,
     Export,
+}
+
+/// What was renamed: the names that it has now, and those in the file.
+#[derive(Default)]
+pub(crate) struct Renamed {
+    imports: HashMap<String, String>,
+    exports: HashMap<String, String>,
+}
+
+impl Renamed {
+    pub(crate) fn add(&mut self, side: Side, now: &str, in_file: &str) {
+        let names = match side {
+            Side::Import => &mut self.imports,
+            Side::Export => &mut self.exports,
+        };
+        names.insert(now.to_owned(), in_file.to_owned());
+    }
+
+    /// The name in the file of what has this one now.
+    pub(crate) fn in_file<'a>(&'a self, side: Side, now: &'a str) -> &'a str {
+        let names = match side {
+            Side::Import => &self.imports,
+            Side::Export => &self.exports,
+        };
+        names.get(now).map_or(now, String::as_str)
+    }
 }
 
 /// The names of a component's own imports and exports.

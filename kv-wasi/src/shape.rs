@@ -89,22 +89,58 @@ impl Shape {
         self.table().any(|(known, ..)| known == interface)
     }
 
-    /// Which shape a guest is built against; `None` if it does not import `wasi:keyvalue`.
-    pub(crate) fn of(interfaces: &Interfaces) -> Result<Option<Self>, Error> {
-        let imports = Imports::of(interfaces);
-        if imports.interfaces.is_empty() {
-            return Ok(None);
+    /// Those that have all of these calls. Where that is several, because there are few calls, the one that the version names
+    /// is the first.
+    fn fitting(imports: &Imports) -> Result<Vec<Self>, Error> {
+        let fits = |shape: &Self| !imports.are_of_february_2024() && shape.misfit(imports).is_none();
+        let mut fitting: Vec<Self> = Self::ALL.into_iter().filter(fits).collect();
+        fitting.sort_by_key(|shape| !imports.are_named(*shape));
+        if fitting.is_empty() { Err(refusal::of_shape(imports)) } else { Ok(fitting) }
+    }
+}
+
+/// The shape of each version that a guest imports: it may be composed of parts that were built against several.
+pub(crate) struct Shapes(Vec<(Imports, Shape)>);
+
+impl Shapes {
+    /// Which shapes a guest is built against; none if it does not import `wasi:keyvalue`.
+    pub(crate) fn of(interfaces: &Interfaces) -> Result<Self, Error> {
+        let versions = Imports::by_version(interfaces).into_iter();
+        let fitting = versions.map(|imports| Shape::fitting(&imports).map(|fitting| (imports, fitting)));
+        let mut versions: Vec<(Imports, Vec<Shape>)> = fitting.collect::<Result<_, _>>()?;
+        // One that fits fewer shapes, or names one, is in no other's way then.
+        versions.sort_by_key(|(imports, fitting)| {
+            let is_named = fitting.first().is_some_and(|shape| imports.are_named(*shape));
+            (fitting.len(), !is_named)
+        });
+        let mut told: Vec<(Imports, Shape)> = Vec::new();
+        for (imports, fitting) in versions {
+            let mut clash = None;
+            let free = fitting.into_iter().find(|shape| {
+                let taken = told.iter().find(|(other, taken)| imports.clash(*shape, other, *taken));
+                clash = clash.or(taken.map(|taken| (taken, *shape)));
+                taken.is_none()
+            });
+            match (free, clash) {
+                (Some(shape), _) => told.push((imports, shape)),
+                (None, Some((taken, shape))) => return Err(refusal::of_two((&taken.0, taken.1), (&imports, shape))),
+                (None, None) => return Err(refusal::of_shape(&imports)),
+            }
         }
-        if imports.are_of_february_2024() || imports.has_one_twice() {
-            return Err(refusal::of_shape(&imports));
-        }
-        // By what it calls. Where that fits several, because it calls little, the version decides among those.
-        let mut fitting: Vec<Self> = Self::ALL.into_iter().filter(|shape| shape.misfit(&imports).is_none()).collect();
-        fitting.sort_by_key(|shape| !imports.name_version_of(*shape));
-        match fitting.first() {
-            Some(shape) => Ok(Some(*shape)),
-            None => Err(refusal::of_shape(&imports)),
-        }
+        Ok(Self(told))
+    }
+
+    /// All of them, in the order of their age.
+    pub(crate) fn all(&self) -> Vec<Shape> {
+        let is_there = |shape: &Shape| self.0.iter().any(|(_, told)| told == shape);
+        Shape::ALL.into_iter().filter(is_there).collect()
+    }
+
+    /// The name in a linker of an interface that the guest imports.
+    pub(crate) fn linked_name(&self, import: &str) -> Option<String> {
+        let (interface, version) = split(import)?;
+        let told = self.0.iter().find(|(imports, _)| imports.version.as_deref() == version);
+        told.map(|(_, shape)| shape.linked_name(interface))
     }
 }
 
@@ -113,48 +149,47 @@ enum Misfit<'a> {
     Function(&'a Function),
 }
 
-/// What a guest imports of the package.
+/// What a guest imports of one version of the package.
 struct Imports {
+    version: Option<String>,
     /// Without package and version.
     interfaces: Vec<String>,
-    versions: Vec<Option<String>>,
     functions: Vec<(String, Function)>,
 }
 
 impl Imports {
-    fn of(all: &Interfaces) -> Self {
-        let mut imports = Self { interfaces: Vec::new(), versions: Vec::new(), functions: Vec::new() };
+    fn by_version(all: &Interfaces) -> Vec<Self> {
+        let mut versions: Vec<Self> = Vec::new();
         for (interface, version) in all.imported.iter().filter_map(|name| split(name)) {
-            imports.interfaces.push(interface.to_owned());
-            let version = version.map(str::to_owned);
-            if !imports.versions.contains(&version) {
-                imports.versions.push(version);
+            let interfaces = vec![interface.to_owned()];
+            match versions.iter_mut().find(|imports| imports.version.as_deref() == version) {
+                Some(imports) => imports.interfaces.extend(interfaces),
+                None => versions.push(Self { version: version.map(str::to_owned), interfaces, functions: Vec::new() }),
             }
         }
         for function in &all.imports {
-            if let Some((interface, _)) = split(&function.interface) {
+            let Some((interface, version)) = split(&function.interface) else { continue };
+            if let Some(imports) = versions.iter_mut().find(|imports| imports.version.as_deref() == version) {
                 imports.functions.push((interface.to_owned(), function.clone()));
             }
         }
-        imports
+        versions
     }
 
     /// Some of that shape's calls look like those of `0.1.0`, but not what they mean.
     fn are_of_february_2024(&self) -> bool {
         self.interfaces.iter().any(|interface| interface.starts_with("eventual"))
-            && self.versions.iter().flatten().any(|version| version.starts_with("0.2.0"))
+            && self.version.as_ref().is_some_and(|version| version.starts_with("0.2.0"))
     }
 
-    /// In two versions, of which a linker could have one: both would get the same name.
-    fn has_one_twice(&self) -> bool {
-        self.interfaces
-            .iter()
-            .enumerate()
-            .any(|(at, one)| self.interfaces.iter().skip(at + 1).any(|other| other == one))
+    fn are_named(&self, shape: Shape) -> bool {
+        self.version.as_deref() == shape.version()
     }
 
-    fn name_version_of(&self, shape: Shape) -> bool {
-        self.versions.iter().any(|version| version.as_deref() == shape.version())
+    /// Whether a linker can't have both: it would have two interfaces of one name, or the same import twice.
+    fn clash(&self, shape: Shape, other: &Self, taken: Shape) -> bool {
+        let has_one_twice = || self.interfaces.iter().any(|interface| other.interfaces.contains(interface));
+        shape.version() == taken.version() && (shape != taken || has_one_twice())
     }
 }
 

@@ -8,7 +8,11 @@ use crate::error::Error;
 use crate::fail::Fail;
 use crate::guest::Guest;
 use crate::resources::{Incoming, OpenBucket};
-use crate::shape::{Shape, split};
+use crate::shape::split;
+
+mod check;
+
+use check::{HANDLE_WATCH, has_resources};
 
 /// The functions by which a guest hears of changes: `watcher` of the drafts, `handle-watch` of `0.1.0`. They are exports of the
 /// guest, which the host calls.
@@ -36,7 +40,7 @@ impl Guest {
     #[must_use]
     pub fn watcher_interface(&self) -> Option<&str> {
         let interfaces = self.exports().iter().map(|function| function.interface.as_str());
-        let mut watchers = interfaces.filter(|name| matches!(split(name), Some(("watcher" | "handle-watch", _))));
+        let mut watchers = interfaces.filter(|name| matches!(split(name), Some(("watcher" | HANDLE_WATCH, _))));
         watchers.next()
     }
 
@@ -46,11 +50,7 @@ impl Guest {
     ///
     /// [`NoSuchExport`](crate::ErrorKind::NoSuchExport) if it has none, or has them otherwise.
     pub fn watcher<T: KvView + 'static>(&self, store: &mut Store<T>, instance: &Instance) -> Result<Watcher, Error> {
-        let Some(interface) = self.watcher_interface() else {
-            return Err(Error::export(
-                "it does not export wasi:keyvalue/watcher or wasi:keyvalue/handle-watch, by which it would hear of changes",
-            ));
-        };
+        let interface = self.checked_watcher()?;
         let parent = instance.get_export_index(&mut *store, None, interface);
         let mut find = |name: &str| {
             let index = parent.as_ref().and_then(|parent| instance.get_export_index(&mut *store, Some(parent), name));
@@ -60,9 +60,10 @@ impl Guest {
         };
         let (on_set, on_delete) = (find("on-set")?, find("on-delete")?);
         let misfit = |cause| Error::of(&format!("its {interface} is not as this host calls it"), cause);
-        let on_set = match self.shape() {
-            Some(Shape::V0_1_0) => OnSet::Value(on_set.typed(&*store).map_err(misfit)?),
-            _ => OnSet::Bytes(on_set.typed(&*store).map_err(misfit)?),
+        let on_set = if has_resources(interface) {
+            OnSet::Value(on_set.typed(&*store).map_err(misfit)?)
+        } else {
+            OnSet::Bytes(on_set.typed(&*store).map_err(misfit)?)
         };
         Ok(Watcher { on_set, on_delete: on_delete.typed(&*store).map_err(misfit)? })
     }

@@ -62,6 +62,21 @@ fn a_handler_of_0_3_is_refused_by_name() {
     kv.run(&["serve", &newer]).code(3).says("newer.wasm: it exports wasi:http/handler@0.3.0, and this host serves");
 }
 
+/// By the name that it has in the file.
+#[test]
+fn a_handler_with_another_type_is_refused_with_its_version() {
+    let kv = Kv::new();
+    for (version, why) in [
+        ("0.2.0-rc-2023-10-18", "its wasi:http/incoming-handler@0.2.0-rc-2023-10-18 is not as this host calls it: "),
+        ("0.2.3", "its wasi:http/incoming-handler@0.2.3 is not as this host calls it: "),
+        ("0.1.0", "it exports wasi:http/incoming-handler@0.1.0, and this host serves "),
+    ] {
+        let other = components::exporter(&[&format!("wasi:http/incoming-handler@{version}")]);
+        let other = components::file(&kv, "other", &other);
+        kv.run(&["serve", &other, "--addr", "127.0.0.1:0"]).code(3).says(why);
+    }
+}
+
 #[test]
 fn a_name_that_is_that_of_several_is_told_with_them() {
     let kv = Kv::new();

@@ -136,9 +136,39 @@ fn what_a_program_is_can_be_seen() {
         ("exerciser-spin", "0.2.0-draft2 (Spin)", &["run --invoke"]),
     ] {
         let shown = shown(name);
-        assert_eq!((&shown["shape"], &shown["commands"]), (&shape.into(), &serde_json::json!(commands)), "{name}");
+        let (shapes, commands) = (serde_json::json!([shape]), serde_json::json!(commands));
+        assert_eq!((&shown["shapes"], &shown["commands"]), (&shapes, &commands), "{name}");
         assert_eq!(shown["missing"], serde_json::json!([]), "{name}");
     }
     let text = kv.ok(&["inspect", &guest("example-2023")]);
     assert!(text.text().contains("  golem:examples/api\n    get(bucket: string, key: string) -> option<list<u8>>\n"));
+}
+
+/// All shapes of a program that is composed of parts, by the names that its imports have in the file.
+#[test]
+fn a_program_of_several_shapes_is_shown_with_all() {
+    let kv = Kv::new();
+    let import =
+        |name: &str| format!(r#"(import "wasi:keyvalue/{name}" (instance (export "bucket" (type (sub resource)))))"#);
+    let imports = [import("store@9.9.9"), import("types@0.1.0")].concat();
+    let random =
+        r#"(import "wasi:random/random@0.2.0-rc-2023-12-05" (instance (export "get-random-u64" (func (result u64)))))"#;
+    let program = components::file(&kv, "two", &format!("(component {imports} {random})"));
+    let shown = kv.ok(&["--json", "inspect", &program]).json();
+    assert_eq!(shown["shapes"], serde_json::json!(["0.1.0", "0.2.0-draft"]));
+    assert_eq!(shown["imports"][0]["interface"], "wasi:random/random@0.2.0-rc-2023-12-05");
+    assert!(kv.ok(&["inspect", &program]).text().starts_with("shapes    wasi:keyvalue 0.1.0, 0.2.0-draft\n"));
+    let program = components::file(&kv, "none", &components::exporter(&["a:b/c"]));
+    assert_eq!(kv.ok(&["--json", "inspect", &program]).json()["shapes"], serde_json::json!([]));
+    assert!(kv.ok(&["inspect", &program]).text().starts_with("shapes    none: it does not use wasi:keyvalue\n"));
+}
+
+#[test]
+fn only_a_watcher_that_can_be_called_is_offered_to_watch_run() {
+    let kv = Kv::new();
+    let watcher = components::file(&kv, "watcher", &components::watcher(""));
+    assert_eq!(kv.ok(&["--json", "inspect", &watcher]).json()["commands"], serde_json::json!(["watch-run"]));
+    let other = components::file(&kv, "other", &components::exporter(&["wasi:keyvalue/watcher@0.2.0-draft2"]));
+    assert_eq!(kv.ok(&["--json", "inspect", &other]).json()["commands"], serde_json::json!(["run --invoke"]));
+    kv.run(&["watch-run", &other, "--bucket", "b"]).code(3).says("watcher@0.2.0-draft2 has no function on-set");
 }

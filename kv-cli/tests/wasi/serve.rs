@@ -77,6 +77,26 @@ fn a_program_that_does_not_answer_is_told_once() {
     }
 }
 
+/// As programs of that winter have it, with parts of WASI of two dates.
+#[test]
+fn a_handler_of_a_release_candidate_answers() {
+    let kv = Kv::new();
+    let mut component = components::handler("unreachable");
+    for (name, version) in [
+        ("wasi:io/streams@0.2.0", "-rc-2023-11-10"),
+        ("wasi:cli/stderr@0.2.0", "-rc-2023-12-05"),
+        ("wasi:http/types@0.2.0", "-rc-2023-12-05"),
+        ("wasi:http/incoming-handler@0.2.0", "-rc-2023-12-05"),
+    ] {
+        assert!(component.contains(name));
+        component = component.replace(name, &format!("{name}{version}"));
+    }
+    let component = components::file(&kv, "handler", &component);
+    let server = Server::start(&kv, &component, &[]);
+    assert_eq!(server.get("/").0, "500 Internal Server Error");
+    assert!(server.stop().starts_with("begun\n"));
+}
+
 /// The client sees the connection end, and not the body.
 #[test]
 fn a_broken_reply_does_not_look_whole() {

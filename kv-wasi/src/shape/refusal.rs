@@ -42,17 +42,24 @@ pub(super) fn of_shape(imports: &Imports) -> Error {
         "it is built against wasi:keyvalue@0.2.0-draft as it was in February 2024, with the interface eventual; that shape \
          is not supported"
             .to_owned()
-    } else if let [one, other, ..] = imports.versions.as_slice() {
-        let words = |version: &Option<String>| version.clone().unwrap_or("one without a version".to_owned());
-        format!(
-            "it imports wasi:keyvalue in two versions, {} and {}, and no shape has all that it imports",
-            words(one),
-            words(other)
-        )
     } else {
         unknown(imports)
     };
     supported(&text)
+}
+
+/// Says which two versions can't be linked side by side.
+pub(super) fn of_two(one: (&Imports, Shape), other: (&Imports, Shape)) -> Error {
+    let words = |(imports, shape): (&Imports, Shape)| {
+        let version = imports.version.as_deref().unwrap_or("one without a version");
+        format!("{version} as the shape {}", shape.name())
+    };
+    Error::shape(format!(
+        "it imports wasi:keyvalue in two versions, {} and {}, and this host can add only one of them: their interfaces have \
+         the same names",
+        words(one),
+        words(other)
+    ))
 }
 
 fn supported(text: &str) -> Error {
@@ -66,12 +73,12 @@ fn unknown(imports: &Imports) -> String {
     let nearness = |shape: &Shape| {
         let functions = imports.functions.iter().filter(|(interface, function)| shape.has(interface, function));
         let interfaces = imports.interfaces.iter().filter(|interface| shape.has_interface(interface));
-        (functions.count(), imports.name_version_of(*shape), interfaces.count())
+        (functions.count(), imports.are_named(*shape), interfaces.count())
     };
     let nearest = Shape::ALL.into_iter().max_by_key(nearness).unwrap_or(Shape::Draft2);
-    let imported = match imports.versions.first() {
-        Some(Some(version)) => format!("wasi:keyvalue@{version}"),
-        _ => "wasi:keyvalue without a version".to_owned(),
+    let imported = match &imports.version {
+        Some(version) => format!("wasi:keyvalue@{version}"),
+        None => "wasi:keyvalue without a version".to_owned(),
     };
     let why = match nearest.misfit(imports) {
         Some(Misfit::Function(Function { interface, name, signature, .. })) => {

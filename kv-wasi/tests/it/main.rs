@@ -7,6 +7,7 @@ mod hostile;
 mod hostile_values;
 mod linking;
 mod run;
+mod shapes;
 mod tour;
 mod watch;
 

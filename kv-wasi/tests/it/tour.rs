@@ -6,7 +6,7 @@ use crate::on;
 async fn tour(name: &str, shape: Shape) {
     let store = kv_memory::open_named("").unwrap();
     let program = on(name, &store);
-    assert_eq!(program.guest.shape(), Some(shape));
+    assert_eq!(program.guest.shapes(), [shape]);
     let mut running = program.start().await;
     let (lines,): (Vec<String>,) = running.call("kv:guests/tour#run", ("tour",)).await.unwrap();
     let place = crate::run::path(name).with_extension("txt");

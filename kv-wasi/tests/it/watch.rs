@@ -1,6 +1,10 @@
 use kv_core::{Event, Store};
-use kv_wasi::{Access, Delivered, Host, Rights};
+use kv_wasi::{Access, Delivered, ErrorKind, Host, Rights};
+use wasmtime::Engine;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtx;
 
+use crate::bad::{State, linker, text};
 use crate::{load, on};
 
 fn set(key: &str) -> Event {
@@ -65,5 +69,120 @@ async fn the_handle_that_a_guest_is_handed_has_its_own_rights() {
         assert_eq!(noted(&store).await, ["set mine 4", outcome], "{name}");
         let own = store.open_bucket("watched").await.unwrap().get("own").await.unwrap();
         assert_eq!(own.is_some(), rights == Rights::ALL, "{name}");
+    }
+}
+
+/// Bucket and value of `0.1.0`, or of the shape without a version.
+fn types(version: &str) -> String {
+    format!(
+        r#"(import "wasi:keyvalue/types{version}" (instance $types
+            (export "bucket" (type (sub resource))) (export "incoming-value" (type (sub resource)))))
+        (alias export $types "bucket" (type $bucket)) (alias export $types "incoming-value" (type $value))
+        (core func $drop (canon resource.drop $value))"#
+    )
+}
+
+/// A bucket without a value.
+const STORE: &str = r#"
+    (import "wasi:keyvalue/store@0.2.0-draft" (instance $store (export "bucket" (type (sub resource)))))
+    (alias export $store "bucket" (type $bucket)) (core module $none (func (export "drop") (param i32)))
+    (core instance $none (instantiate $none)) (alias core export $none "drop" (core func $drop))"#;
+
+/// What a function is given, and what the module behind it does with that.
+type Heard = (&'static str, &'static str);
+
+const BYTES: Heard =
+    (r#"(param "bucket" (own $bucket)) (param "key" string) (param "value" (list u8))"#, "(param i32 i32 i32 i32 i32)");
+/// A value that is lent has to be given back.
+const VALUE: Heard = (
+    r#"(param "bucket" (own $bucket)) (param "key" string) (param "value" (borrow $value))"#,
+    "(param i32 i32 i32 i32) (call $drop (local.get 3))",
+);
+const GONE: Heard = (r#"(param "bucket" (own $bucket)) (param "key" string)"#, "(param i32 i32 i32)");
+
+fn hearing(imports: &str, interface: &str, (set, does): Heard, (delete, then): Heard) -> Vec<u8> {
+    let canon = r#"(memory (core memory $i "memory")) (realloc (core func $i "realloc"))"#;
+    text(&format!(
+        r#"(component {imports}
+        (core module $m
+            (import "" "drop" (func $drop (param i32)))
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+            (func (export "set") {does}) (func (export "delete") {then}))
+        (core instance $i (instantiate $m (with "" (instance (export "drop" (func $drop))))))
+        (func $set {set} (canon lift (core func $i "set") {canon}))
+        (func $delete {delete} (canon lift (core func $i "delete") {canon}))
+        (instance $hearing (export "on-set" (func $set)) (export "on-delete" (func $delete)))
+        (export "wasi:keyvalue/{interface}" (instance $hearing)))"#
+    ))
+}
+
+/// Hears of one entry that is set and one that is gone.
+async fn hear(component: &[u8]) -> Result<(), kv_wasi::Error> {
+    let kv = kv_memory::open_named("").unwrap();
+    let access = Access::all_of(&kv);
+    let watched = access.watched("b").await.unwrap();
+    let engine = Engine::default();
+    let guest = Host::new(access).load(&engine, component)?;
+    let state = State(guest.context(), ResourceTable::new(), WasiCtx::builder().build());
+    let mut store = wasmtime::Store::new(&engine, state);
+    let instance = guest.link(&linker(&engine))?.instantiate_async(&mut store, guest.component()).await.unwrap();
+    let watcher = guest.watcher(&mut store, &instance);
+    assert_eq!(watcher.as_ref().err().map(ToString::to_string), guest.check_watcher().err().map(|e| e.to_string()));
+    let watcher = watcher?;
+    for event in [set("k"), Event::Deleted { key: "k".to_owned() }] {
+        assert_eq!(watcher.deliver(&mut store, &watched, event).await.unwrap(), Delivered::Called);
+    }
+    Ok(())
+}
+
+/// And not by what it imports.
+#[tokio::test]
+async fn what_a_guest_is_handed_goes_by_what_it_exports() {
+    let both = types("@0.1.0") + &STORE.replace("$bucket", "$other").replace("(core func $drop)", "(core func)");
+    for (imports, interface, heard) in [
+        (types("@0.1.0").as_str(), "handle-watch@0.1.0", VALUE),
+        (&types(""), "handle-watch", VALUE),
+        (&types("@0.1.0"), "watcher@0.2.0-draft2", BYTES),
+        (STORE, "watcher@0.2.0-draft", BYTES),
+        (&both, "handle-watch@0.1.0", VALUE),
+        (&both, "watcher@0.2.0-draft", BYTES),
+        (&both.replace("$bucket", "$old").replace("$other", "$bucket"), "watcher@0.2.0-draft", BYTES),
+    ] {
+        hear(&hearing(imports, interface, heard, GONE)).await.unwrap_or_else(|error| panic!("{interface}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn functions_that_the_host_does_not_call_so_are_told_without_an_instance() {
+    let own = r#"(type $r (resource (rep i32))) (export $bucket "bucket" (type $r))
+        (core func $drop (canon resource.drop $bucket))"#;
+    let given = (
+        r#"(param "bucket" (own $bucket)) (param "key" string) (param "value" (own $value))"#,
+        "(param i32 i32 i32 i32)",
+    );
+    let lent = (r#"(param "bucket" (borrow $bucket)) (param "key" string)"#, "(param i32 i32 i32)");
+    let answered = (
+        r#"(param "bucket" (own $bucket)) (param "key" string) (result u32)"#,
+        "(param i32 i32 i32) (result i32) (i32.const 0)",
+    );
+    let types = types("@0.1.0");
+    for (imports, interface, heard, gone, told) in [
+        (types.as_str(), "handle-watch@0.1.0", BYTES, GONE, "on-set is (bucket: bucket, key: string, value: list<u8>)"),
+        (&types, "handle-watch@0.1.0", given, GONE, "on-set is (bucket: bucket, key: string, value: incoming-value)"),
+        (
+            &types,
+            "watcher@0.2.0-draft2",
+            VALUE,
+            GONE,
+            "on-set is (bucket: bucket, key: string, value: borrow<incoming-value>)",
+        ),
+        (STORE, "watcher@0.2.0-draft2", BYTES, lent, "on-delete is (bucket: borrow<bucket>, key: string)"),
+        (STORE, "watcher@0.2.0-draft2", BYTES, answered, "on-delete is (bucket: bucket, key: string) -> u32"),
+        (own, "watcher@0.2.0-draft2", BYTES, GONE, "on-set is (bucket: bucket, key: string, value: list<u8>)"),
+    ] {
+        let error = hear(&hearing(imports, interface, heard, gone)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSuchExport);
+        assert_eq!(error.to_string(), format!("its wasi:keyvalue/{interface} is not as this host calls it: {told}"));
     }
 }

@@ -38,7 +38,8 @@ pub(super) fn find<'a>(guest: &'a Guest, name: &str) -> Result<&'a Function, Fai
     Err(Failure::data(format!("{full} can't be called so, as it takes or gives what can't be typed: {signature}")))
 }
 
-/// Whether it exports an interface in a release of WASI 0.2, such as `wasi:cli/run@0.2.3`; a pre-release is another one.
+/// Whether it exports an interface in a release of WASI 0.2, such as `wasi:cli/run@0.2.3`. A guest has those of release candidates
+/// under such a name too.
 pub(super) fn has_wasi(guest: &Guest, interface: &str) -> bool {
     let is_release = |version: &str| version.strip_prefix("0.2.").is_some_and(|patch| patch.parse::<u32>().is_ok());
     let names = guest.exports().iter().filter_map(|function| function.interface.split_once('@'));

@@ -20,7 +20,7 @@ pub(super) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
     let linker = state::linker(&running.engine).map_err(|cause| Failure::other(format!("{cause:#}")))?;
     let missing = guest.missing(&linker).map_err(|error| Failure::data(error.to_string()))?;
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    let shape = guest.shape().map(kv_wasi::Shape::name);
+    let shapes: Vec<&str> = guest.shapes().iter().map(|shape| shape.name()).collect();
     let can = commands(&guest, missing.is_empty());
     let out = &mut session.out;
     if out.json {
@@ -29,13 +29,15 @@ pub(super) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
             functions.iter().map(each).collect::<Vec<_>>()
         };
         let (imports, exports) = (functions(guest.imports()), functions(guest.exports()));
-        let all = json!({"shape": shape, "commands": can, "imports": imports, "exports": exports, "missing": missing});
+        let all =
+            json!({"shapes": shapes, "commands": can, "imports": imports, "exports": exports, "missing": missing});
         out.json(&all)?;
         return Ok(Verdict::Yes);
     }
-    out.line(match shape {
-        Some(shape) => format!("shape     wasi:keyvalue {shape}"),
-        None => "shape     none: it does not use wasi:keyvalue".to_owned(),
+    out.line(if shapes.is_empty() {
+        "shapes    none: it does not use wasi:keyvalue".to_owned()
+    } else {
+        format!("shapes    wasi:keyvalue {}", shapes.join(", "))
     })?;
     out.line(format!("commands  {}", if can.is_empty() { "none".to_owned() } else { can.join(", ") }))?;
     for (title, functions) in [("imports", guest.imports()), ("exports", guest.exports())] {
@@ -84,7 +86,7 @@ fn commands(guest: &Guest, is_complete: bool) -> Vec<&'static str> {
     if exports::has_wasi(guest, "wasi:http/incoming-handler") {
         commands.push("serve");
     }
-    if guest.watcher_interface().is_some() {
+    if guest.check_watcher().is_ok() {
         commands.push("watch-run");
     }
     commands

@@ -43,6 +43,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Connections for each request that may run: another one may be idle, or still send its request.
 const CONNECTIONS: usize = 2;
 
+/// What a program answers requests by.
+const HANDLER: &str = "wasi:http/incoming-handler";
+
 pub(super) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
     let mut program = Program::load(Running::pooling()?, &args.which)?;
     let pre = proxy(&program).map_err(|failure| failure.within(&program.shown))?;
@@ -67,18 +70,14 @@ pub(super) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
 /// The program, if it answers requests as this host asks.
 fn proxy(program: &Program) -> Result<ProxyPre<State>, Failure> {
     ProxyPre::new(program.pre.clone()).map_err(|cause| {
-        let exports = program.guest.exports();
-        let newer = exports.iter().find(|function| function.interface.starts_with("wasi:http/handler@"));
-        Failure::data(match newer {
-            Some(function) => {
-                format!(
-                    "it exports {}, and this host serves wasi:http/incoming-handler of 0.2 only",
-                    function.interface
-                )
+        let is_handler = |name: &&str| name.starts_with("wasi:http/handler@") || name.starts_with(HANDLER);
+        let exports = program.guest.exports().iter().map(|function| function.interface.as_str());
+        let handler = exports.filter(is_handler).map(|name| program.guest.name_in_file(name)).next();
+        Failure::data(match handler {
+            Some(name) if exports::has_wasi(&program.guest, HANDLER) => {
+                format!("its {name} is not as this host calls it: {}", cause.root_cause())
             }
-            None if exports::has_wasi(&program.guest, "wasi:http/incoming-handler") => {
-                format!("its wasi:http/incoming-handler is not as this host calls it: {}", cause.root_cause())
-            }
+            Some(name) => format!("it exports {name}, and this host serves wasi:http/incoming-handler of 0.2 only"),
             None => {
                 "it does not export wasi:http/incoming-handler of 0.2, by which it would answer requests".to_owned()
             }

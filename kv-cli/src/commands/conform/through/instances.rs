@@ -64,7 +64,7 @@ impl Instances {
     }
 
     pub(super) fn has_signed_counters(&self) -> bool {
-        matches!(self.guest.shape(), Some(Shape::Draft2 | Shape::Spin))
+        self.guest.shapes().iter().any(|shape| matches!(shape, Shape::Draft2 | Shape::Spin))
     }
 
     /// Takes an idle instance or makes one. It does not come back by itself: one whose call was dropped is of no use.

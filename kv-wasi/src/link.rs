@@ -1,0 +1,40 @@
+//! What each shape adds to a linker.
+
+use wasmtime::component::Linker;
+
+use crate::bindings;
+use crate::context::{HasKv, KvCtxView, KvView};
+use crate::shape::Shape;
+
+pub(crate) fn add<T: KvView + 'static>(linker: &mut Linker<T>, shape: Shape) -> wasmtime::Result<()> {
+    match shape {
+        Shape::Golem2023 => add_golem_2023(linker),
+        Shape::V0_1_0 => add_v0_1_0(linker),
+        Shape::Draft => bindings::draft::Imports::add_to_linker::<_, HasKv>(linker, view::<T>),
+        Shape::Draft2 => bindings::draft2::Imports::add_to_linker::<_, HasKv>(linker, view::<T>),
+        Shape::Spin => bindings::spin::Imports::add_to_linker::<_, HasKv>(linker, view::<T>),
+    }
+}
+
+fn view<T: KvView>(data: &mut T) -> KvCtxView<'_> {
+    data.kv()
+}
+
+fn add_golem_2023<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    use bindings::golem_2023::wasi::keyvalue::{atomic, batch, readwrite, types, wasi_cloud_error};
+    wasi_cloud_error::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    types::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    readwrite::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    batch::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    atomic::add_to_linker::<_, HasKv>(linker, view::<T>)
+}
+
+fn add_v0_1_0<T: KvView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    use bindings::v0_1_0::wasi::keyvalue::{atomic, cache, eventual, eventual_batch, types, wasi_keyvalue_error};
+    wasi_keyvalue_error::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    types::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    eventual::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    eventual_batch::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    atomic::add_to_linker::<_, HasKv>(linker, view::<T>)?;
+    cache::add_to_linker::<_, HasKv>(linker, view::<T>)
+}
