@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +32,11 @@ pub struct KvCtx {
     handles: Arc<AtomicUsize>,
     /// Calls to the cache under way.
     pub(crate) pending: Arc<AtomicUsize>,
+    pub(crate) kept: Option<Kept>,
 }
+
+/// What an instance and its calls to the cache keep together.
+pub(crate) type Kept = Arc<dyn Any + Send + Sync>;
 
 /// What all instances of a guest have in common.
 pub(crate) struct Shared {
@@ -41,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) cursors: Mutex<Cursors>,
     /// Versioned handles, of which a store has few.
     pub(crate) cas_handles: Arc<AtomicUsize>,
+    /// Bytes of memory.
+    pub(crate) memory: Arc<AtomicUsize>,
     /// Writes to the cache that instances began.
     pub(crate) writes: TaskTracker,
 }
@@ -49,8 +56,24 @@ impl KvCtx {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         let reads = Arc::new(Semaphore::new(READS));
         let budget = Budget { held: Arc::default(), most: shared.limits.held_bytes, reads };
-        let memory = Memory::new(shared.limits.memory_bytes);
-        Self { shared: Arc::clone(shared), budget, memory, handles: Arc::default(), pending: Arc::default() }
+        let memory = Memory::new(&shared.memory, &shared.limits);
+        let (handles, pending) = (Arc::default(), Arc::default());
+        Self { shared: Arc::clone(shared), budget, memory, handles, pending, kept: None }
+    }
+
+    /// Keeps something until the instance is gone and all that it began to write to `cache` is written.
+    ///
+    /// Those writes outlive the instance, and so do the values that they hold. Where there may be so many instances at once,
+    /// let each keep its permit here, and what they hold together has an end too.
+    pub fn keep(&mut self, thing: impl Send + Sync + 'static) {
+        self.kept = Some(Arc::new((thing, self.kept.take())));
+    }
+
+    /// Whether the instance was refused memory because the guest's instances have as much as they may together
+    /// ([`Limits::total_memory_bytes`]).
+    #[must_use]
+    pub fn is_short_of_memory(&self) -> bool {
+        self.memory.is_short()
     }
 }
 

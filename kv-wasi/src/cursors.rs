@@ -1,19 +1,27 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::fail::Fail;
 use crate::resources::OpenBucket;
 
-/// The cursors of a guest whose shape has numbers for them: the oldest are forgotten first.
+/// The cursors of a guest whose shape has numbers for them: those that were not used for the longest time are forgotten first.
 pub(crate) struct Cursors {
-    known: HashMap<u64, Place>,
-    order: VecDeque<u64>,
+    known: HashMap<u64, Known>,
+    /// The numbers, by when they were used last.
+    order: BTreeMap<u64, u64>,
     most: usize,
-    given: u64,
+    /// Counts the uses.
+    clock: u64,
     /// Makes numbers that nobody guesses.
     hasher: RandomState,
 }
 
+struct Known {
+    place: Place,
+    used: u64,
+}
+
+#[derive(Hash, PartialEq, Eq)]
 struct Place {
     /// The rule that gave the bucket: two may lead to buckets of one name in different stores.
     rule: usize,
@@ -23,34 +31,47 @@ struct Place {
 
 impl Cursors {
     pub(crate) fn new(most: usize) -> Self {
-        Self { known: HashMap::new(), order: VecDeque::new(), most, given: 0, hasher: RandomState::new() }
+        Self { known: HashMap::new(), order: BTreeMap::new(), most, clock: 0, hasher: RandomState::new() }
     }
 
-    /// Keeps a cursor and gives the number for it.
+    /// Keeps a cursor and gives the number for it: the same one for the same cursor, so that many who list one bucket take no
+    /// more room than one does.
     pub(crate) fn keep(&mut self, open: &OpenBucket, cursor: String) -> u64 {
-        while self.order.len() >= self.most.max(1) {
-            if let Some(oldest) = self.order.pop_front() {
+        let place = Place { rule: open.rule, bucket: open.bucket.name().into(), cursor };
+        let mut numbers = (0_u64..).map(|nth| self.hasher.hash_one((nth, &place)));
+        let free = |number: &u64| self.known.get(number).is_none_or(|known| known.place == place);
+        // Another cursor has the first one as seldom as two hashes of 64 bits are the same.
+        let number = numbers.find(free).unwrap_or_default();
+        if !self.touch(number) {
+            while self.known.len() >= self.most.max(1) {
+                let Some((_, oldest)) = self.order.pop_first() else { break };
                 self.known.remove(&oldest);
             }
+            self.clock += 1;
+            self.known.insert(number, Known { place, used: self.clock });
+            self.order.insert(self.clock, number);
         }
-        let number = loop {
-            self.given += 1;
-            let number = self.hasher.hash_one(self.given);
-            if !self.known.contains_key(&number) {
-                break number;
-            }
-        };
-        self.known.insert(number, Place { rule: open.rule, bucket: open.bucket.name().into(), cursor });
-        self.order.push_back(number);
         number
     }
 
     /// The cursor behind a number, in the bucket that it was given for.
-    pub(crate) fn find(&self, open: &OpenBucket, number: u64) -> Result<String, Fail> {
-        match self.known.get(&number) {
-            Some(place) if place.rule == open.rule && *place.bucket == *open.bucket.name() => Ok(place.cursor.clone()),
-            _ => Err(Fail::other("invalid cursor")),
-        }
+    pub(crate) fn find(&mut self, open: &OpenBucket, number: u64) -> Result<String, Fail> {
+        let place = self.known.get(&number).map(|known| &known.place);
+        let fits = |place: &&Place| place.rule == open.rule && *place.bucket == *open.bucket.name();
+        let cursor = place.filter(fits).map(|place| place.cursor.clone());
+        let cursor = cursor.ok_or_else(|| Fail::other("invalid cursor"))?;
+        self.touch(number);
+        Ok(cursor)
+    }
+
+    /// Notes that a number is used; says whether it is known.
+    fn touch(&mut self, number: u64) -> bool {
+        let Some(known) = self.known.get_mut(&number) else { return false };
+        self.clock += 1;
+        self.order.remove(&known.used);
+        known.used = self.clock;
+        self.order.insert(self.clock, number);
+        true
     }
 }
 
@@ -79,6 +100,27 @@ mod tests {
         let (second, third) = (cursors.keep(&a, "y".to_owned()), cursors.keep(&b, "z".to_owned()));
         assert!(cursors.find(&a, first).is_err());
         assert_eq!((cursors.find(&a, second).unwrap(), cursors.find(&b, third).unwrap()), ("y".into(), "z".into()));
-        assert_eq!(cursors.known.len(), 2);
+        assert_eq!((cursors.known.len(), cursors.order.len()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn a_cursor_in_use_stays_and_the_same_one_has_its_old_number() {
+        let store = kv_memory::open_named("").unwrap();
+        let access = Access::all_of(&store);
+        let (a, b) = (access.open("a").await.unwrap(), access.open("b").await.unwrap());
+        let mut cursors = Cursors::new(2);
+        let first = cursors.keep(&a, "x".to_owned());
+        for n in 0..10 {
+            assert_eq!(cursors.find(&a, first).unwrap(), "x");
+            cursors.keep(&a, n.to_string());
+        }
+        // A slow reader of the first pages, and many new ones.
+        for _ in 0..10 {
+            assert_eq!(cursors.keep(&a, "x".to_owned()), first);
+            let second = cursors.keep(&b, "x".to_owned());
+            assert!(second != first && cursors.keep(&b, "x".to_owned()) == second);
+        }
+        assert_eq!(cursors.find(&a, first).unwrap(), "x");
+        assert_eq!((cursors.known.len(), cursors.order.len()), (2, 2));
     }
 }

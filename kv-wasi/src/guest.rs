@@ -120,6 +120,7 @@ impl Host {
             cache_bucket: self.cache_bucket.clone(),
             cursors: Mutex::new(Cursors::new(self.limits.cursors)),
             cas_handles: Arc::default(),
+            memory: Arc::default(),
             writes: TaskTracker::new(),
         })
     }

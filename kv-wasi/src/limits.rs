@@ -15,6 +15,9 @@ pub struct Limits {
     pub held_bytes: usize,
     /// Bytes of an instance's linear memories together: 1 GiB.
     pub memory_bytes: usize,
+    /// Bytes of the linear memories of all a guest's instances together: 4 GiB. Where they have that, growth is refused, and so
+    /// is an instance that needs more to begin with.
+    pub total_memory_bytes: usize,
     /// Calls to the cache that an instance has under way: 1,024.
     pub pending: usize,
     /// Versioned handles (`cas`) that a guest holds at once, all its instances together: 128 of the 1,024 that a store has.
@@ -30,6 +33,7 @@ impl Default for Limits {
             call_bytes: 128 << 20,
             held_bytes: 256 << 20,
             memory_bytes: 1 << 30,
+            total_memory_bytes: 4 << 30,
             pending: 1_024,
             cas_handles: 128,
             cursors: 1_024,

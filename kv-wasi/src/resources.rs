@@ -96,13 +96,23 @@ impl Held {
         Some(Self { of: Arc::clone(of), amount })
     }
 
+    /// Nothing yet, to take more over.
+    pub(crate) fn nothing(of: &Arc<AtomicUsize>) -> Self {
+        Self { of: Arc::clone(of), amount: 0 }
+    }
+
+    /// How much it is.
+    pub(crate) fn amount(&self) -> usize {
+        self.amount
+    }
+
     /// Leaves it taken, for others to give back.
     pub(crate) fn forget(mut self) {
         self.amount = 0;
     }
 
     /// Takes another share of the same over.
-    fn merge(&mut self, mut other: Self) {
+    pub(crate) fn merge(&mut self, mut other: Self) {
         self.amount += std::mem::take(&mut other.amount);
     }
 }

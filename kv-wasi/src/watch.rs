@@ -33,6 +33,9 @@ pub enum Delivered {
     Called,
     /// There is no function for such an event: `Dropped`, `Lagged` and `Resync`.
     Nothing,
+    /// The guest was not called: it keeps so many handles, or so many bytes of values, that there is no room for those of the
+    /// event. Another instance of it can be told.
+    NoRoom,
 }
 
 impl Guest {
@@ -83,11 +86,14 @@ impl Watcher {
     ) -> wasmtime::Result<Delivered> {
         match event {
             Event::Set { key, value } => {
-                let bucket = own(store, watched)?;
+                let Ok(bucket) = own(store, watched) else { return Ok(Delivered::NoRoom) };
                 match &self.on_set {
                     OnSet::Bytes(call) => call.call_async(&mut *store, (bucket, key, value.to_vec())).await?,
                     OnSet::Value(call) => {
-                        let value = store.data_mut().kv().push_value(value.into_bytes()).map_err(Fail::into_trap)?;
+                        let Ok(value) = store.data_mut().kv().push_value(value.into_bytes()) else {
+                            store.data_mut().kv().free(bucket)?;
+                            return Ok(Delivered::NoRoom);
+                        };
                         let borrowed = Resource::new_borrow(value.rep());
                         let called = call.call_async(&mut *store, (bucket, key, borrowed)).await;
                         store.data_mut().kv().free(value)?;
@@ -96,7 +102,7 @@ impl Watcher {
                 }
             }
             Event::Deleted { key } | Event::Expired { key } => {
-                let bucket = own(store, watched)?;
+                let Ok(bucket) = own(store, watched) else { return Ok(Delivered::NoRoom) };
                 self.on_delete.call_async(&mut *store, (bucket, key)).await?;
             }
             Event::Dropped | Event::Lagged(_) | Event::Resync => return Ok(Delivered::Nothing),
@@ -106,6 +112,6 @@ impl Watcher {
 }
 
 /// A handle on the bucket, which becomes the guest's, with the guest's rights.
-fn own<T: KvView>(store: &mut Store<T>, watched: &Watched) -> wasmtime::Result<Resource<OpenBucket>> {
-    store.data_mut().kv().push(watched.0.clone()).map_err(Fail::into_trap)
+fn own<T: KvView>(store: &mut Store<T>, watched: &Watched) -> Result<Resource<OpenBucket>, Fail> {
+    store.data_mut().kv().push(watched.0.clone())
 }

@@ -91,6 +91,11 @@ pub(crate) fn handler(then: &str) -> String {
 
 /// The same, with more in it.
 pub(crate) fn handler_with(then: &str, more: &str) -> String {
+    handler_on(then, more, "", "")
+}
+
+/// The same, importing more from these instances.
+fn handler_on(then: &str, more: &str, imports: &str, with: &str) -> String {
     format!(
         r#"(component {PRINT} {more}
           (import "wasi:http/types@0.2.0" (instance $types
@@ -100,12 +105,30 @@ pub(crate) fn handler_with(then: &str, more: &str) -> String {
           (alias export $types "response-outparam" (type $answer))
           (core module $m
             (import "print" "begun" (func $begun))
+            {imports}
             (func (export "handle") (param i32 i32) (call $begun) {then}))
-          (core instance $i (instantiate $m (with "print" (instance $print))))
+          (core instance $i (instantiate $m (with "print" (instance $print)) {with}))
           (func $handle (param "request" (own $request)) (param "response-out" (own $answer))
             (canon lift (core func $i "handle")))
           (instance $handler (export "handle" (func $handle)))
           (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#
+    )
+}
+
+/// Answers a request by writing to the cache of `0.1.0` without end, and without waiting for it.
+pub(crate) fn writer() -> String {
+    handler_on(
+        r#"(loop $l (call $drop (call $delete (i32.const 0) (i32.const 5))) (br $l))"#,
+        r#"(import "wasi:keyvalue/cache@0.1.0" (instance $cache
+             (export "future-result" (type $future (sub resource)))
+             (export "delete" (func (param "k" string) (result (own $future))))))
+           (alias export $cache "future-result" (type $future))
+           (core func $delete (canon lower (func $cache "delete") (memory (core memory $memory "memory"))))
+           (core func $drop (canon resource.drop $future))
+           (core instance $more (export "delete" (func $delete)) (export "drop" (func $drop)))"#,
+        r#"(import "more" "delete" (func $delete (param i32 i32) (result i32)))
+           (import "more" "drop" (func $drop (param i32)))"#,
+        r#"(with "more" (instance $more))"#,
     )
 }
 

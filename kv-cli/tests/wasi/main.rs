@@ -14,6 +14,7 @@ mod components;
 mod invoke;
 mod policy;
 mod serve;
+mod serve_sizes;
 mod server;
 mod watch_run;
 

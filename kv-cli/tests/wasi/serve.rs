@@ -147,21 +147,24 @@ fn requests_that_run_are_finished() {
     assert!(server.child.wait().unwrap().success());
 }
 
+/// Also those that go on calling the host: each would begin more for the host to wait for.
 #[test]
 fn requests_without_end_are_ended_when_it_is_asked_twice() {
-    let kv = Kv::new();
-    let component = components::file(&kv, "handler", &components::handler(components::SPIN));
-    let mut server = Server::start(&kv, &component, &["--timeout", "60s"]);
-    let mut told = BufReader::new(server.child.stderr.take().unwrap()).lines();
-    let _client = server.ask("/");
-    assert_eq!(told.next().unwrap().unwrap(), "begun");
-    server.ask_to_end();
-    assert!(told.next().unwrap().unwrap().starts_with("kv: stopping"));
-    server.ask_to_end();
-    // Not that the request took longer than its time.
-    assert!(told.next().is_none() && server.child.wait().unwrap().success());
-    // The store was closed.
-    kv.ok(&["set", "b", "k", "v"]);
+    for wat in [components::handler(components::SPIN), components::writer()] {
+        let kv = Kv::new();
+        let component = components::file(&kv, "handler", &wat);
+        let mut server = Server::start(&kv, &component, &["--timeout", "1h"]);
+        let mut told = BufReader::new(server.child.stderr.take().unwrap()).lines();
+        let _clients: Vec<TcpStream> = (0..8).map(|_| server.ask("/")).collect();
+        (0..8).for_each(|_| assert_eq!(told.next().unwrap().unwrap(), "begun"));
+        server.ask_to_end();
+        assert!(told.next().unwrap().unwrap().starts_with("kv: stopping"));
+        server.ask_to_end();
+        // Not that the request took longer than its time.
+        assert!(told.next().is_none() && server.child.wait().unwrap().success());
+        // The store was closed.
+        kv.ok(&["set", "b", "k", "v"]);
+    }
 }
 
 /// A component of many parts is served as it is run. The more memories it has, the fewer requests run at once, and the fewer

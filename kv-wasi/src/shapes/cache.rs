@@ -65,9 +65,9 @@ where
     let most = ctx.shared.limits.pending;
     let place = Held::take(&ctx.pending, 1, most)
         .ok_or_else(|| Fail::Other(format!("{most} calls to the cache are under way, which is the limit")))?;
-    let shared = Arc::clone(&ctx.shared);
+    let (shared, kept) = (Arc::clone(&ctx.shared), ctx.kept.clone());
     Ok(async move {
-        let _place = place;
+        let _kept = (place, kept);
         let open = shared.access.open(&shared.cache_bucket).await?;
         open.rights.check(wanted)?;
         call(open.bucket).await

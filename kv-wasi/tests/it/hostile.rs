@@ -109,3 +109,20 @@ async fn memory_and_stack_have_ends() {
     assert!(format!("{error:?}").contains("stack"), "{error:?}");
     assert_eq!(open(&mut program.start().await, "b").await, Ok(()));
 }
+
+/// Each may have 1 GiB; what all have together is less than that for each of 64.
+#[tokio::test]
+async fn memory_has_an_end_for_all_instances_of_a_guest() {
+    let limits = Limits { total_memory_bytes: 32 << 20, ..Limits::default() };
+    let program = load("hostile", &Host::new(Access::none()).limits(limits));
+    let allocate =
+        async |running: &mut Running, mib: u32| running.call::<_, (u32,)>("allocate", (mib,)).await.unwrap().0;
+    let (mut first, mut second) = (program.start().await, program.start().await);
+    assert_eq!(allocate(&mut first, 20).await, 20);
+    assert!((4..10).contains(&allocate(&mut second, 20).await));
+    assert!(second.store.data().kv.is_short_of_memory() && !first.store.data().kv.is_short_of_memory());
+    drop(first);
+    assert_eq!(allocate(&mut program.start().await, 15).await, 15);
+    drop(second);
+    assert!((24..32).contains(&allocate(&mut program.start().await, 40).await));
+}

@@ -1,5 +1,7 @@
 //! What a guest could make the host keep by values, cached results and versioned handles.
 
+use std::sync::Arc;
+
 use wasmtime::component::{ComponentType, Lift};
 
 use crate::on;
@@ -59,6 +61,22 @@ async fn writes_that_nobody_waits_for_are_stored() {
     running.call::<_, ()>("write-untaken", (20_u32,)).await.unwrap();
     drop(running);
     program.guest.settled().await;
+    assert_eq!(store.open_bucket("cache").await.unwrap().keys("", None, None).await.unwrap().keys.len(), 20);
+}
+
+/// They outlive the instance, and so does what stands for its place among others.
+#[tokio::test]
+async fn what_an_instance_keeps_is_kept_until_its_writes_are_done() {
+    let store = kv_memory::open_named("").unwrap();
+    let program = on("hostile-values", &store);
+    let mut running = program.start().await;
+    let places = [Arc::new(()), Arc::new(())];
+    places.iter().for_each(|place| running.store.data_mut().kv.keep(Arc::clone(place)));
+    running.call::<_, ()>("write-untaken", (20_u32,)).await.unwrap();
+    drop(running);
+    assert!(places.iter().all(|place| Arc::strong_count(place) == 2));
+    program.guest.settled().await;
+    assert!(places.iter().all(|place| Arc::strong_count(place) == 1));
     assert_eq!(store.open_bucket("cache").await.unwrap().keys("", None, None).await.unwrap().keys.len(), 20);
 }
 

@@ -45,10 +45,14 @@ pub(crate) struct Running {
 
 impl Program {
     pub(crate) fn load(path: &Path, host: &Host) -> Self {
+        Self::of(&std::fs::read(path).unwrap(), host)
+    }
+
+    pub(crate) fn of(component: &[u8], host: &Host) -> Self {
         let mut config = Config::new();
         config.epoch_interruption(true);
         let engine = Engine::new(&config).unwrap();
-        let guest = host.load(&engine, &std::fs::read(path).unwrap()).unwrap();
+        let guest = host.load(&engine, component).unwrap();
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         let linker = guest.link(&linker).unwrap();

@@ -1,10 +1,11 @@
 use kv_core::{Event, Store};
-use kv_wasi::{Access, Delivered, ErrorKind, Host, Rights};
+use kv_wasi::{Access, Delivered, ErrorKind, Host, Limits, Rights};
 use wasmtime::Engine;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
 use crate::bad::{State, linker, text};
+use crate::run::Program;
 use crate::{load, on};
 
 fn set(key: &str) -> Event {
@@ -184,5 +185,81 @@ async fn functions_that_the_host_does_not_call_so_are_told_without_an_instance()
         let error = hear(&hearing(imports, interface, heard, gone)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSuchExport);
         assert_eq!(error.to_string(), format!("its wasi:keyvalue/{interface} is not as this host calls it: {told}"));
+    }
+}
+
+/// A watcher that never drops a bucket which it is handed.
+fn keeper(version: &str) -> String {
+    let (types, watcher, value_type, value, core_value, dropped, end) = match version {
+        "0.1.0" => (
+            r#""wasi:keyvalue/types@0.1.0" (instance $types
+              (export "bucket" (type (sub resource))) (export "incoming-value" (type (sub resource))))"#,
+            "handle-watch@0.1.0",
+            r#"(alias export $types "incoming-value" (type $value))"#,
+            "(borrow $value)",
+            "i32",
+            "$value",
+            "(call $drop (local.get 3))",
+        ),
+        _ => (
+            r#""wasi:keyvalue/store@0.2.0-draft2" (instance $types (export "bucket" (type (sub resource))))"#,
+            "watcher@0.2.0-draft2",
+            "",
+            "(list u8)",
+            "i32 i32",
+            "$bucket",
+            "",
+        ),
+    };
+    let options = r#"(memory (core memory $i "memory")) (realloc (core func $i "realloc"))"#;
+    format!(
+        r#"(component
+          (import {types})
+          (alias export $types "bucket" (type $bucket)) {value_type}
+          (core func $drop (canon resource.drop {dropped}))
+          (core module $m
+            (import "host" "drop" (func $drop (param i32)))
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+            (func (export "set") (param i32 i32 i32 {core_value}) {end})
+            (func (export "delete") (param i32 i32 i32)))
+          (core instance $host (export "drop" (func $drop)))
+          (core instance $i (instantiate $m (with "host" (instance $host))))
+          (func $set (param "bucket" (own $bucket)) (param "key" string) (param "value" {value})
+            (canon lift (core func $i "set") {options}))
+          (func $delete (param "bucket" (own $bucket)) (param "key" string)
+            (canon lift (core func $i "delete") {options}))
+          (instance $watcher (export "on-set" (func $set)) (export "on-delete" (func $delete)))
+          (export "wasi:keyvalue/{watcher}" (instance $watcher)))"#
+    )
+}
+
+/// Its handles stay until its collector comes, or for ever. It is not its trap that it can't be handed more.
+#[tokio::test]
+async fn a_guest_without_room_is_not_called() {
+    let store = kv_memory::open_named("").unwrap();
+    let limits = Limits { handles: 3, held_bytes: 4, ..Limits::default() };
+    let host = Host::new(Access::all_of(&store)).limits(limits);
+    let watched = Access::all_of(&store).watched("watched").await.unwrap();
+    for version in ["0.2.0-draft2", "0.1.0"] {
+        let program = Program::of(&wat::parse_str(keeper(version)).unwrap(), &host);
+        let mut running = program.start().await;
+        let watcher = program.guest.watcher(&mut running.store, &running.instance).unwrap();
+        let delete = Event::Deleted { key: "a".to_owned() };
+        let large = Event::Set { key: "a".to_owned(), value: bytes::Bytes::from_static(b"large").into() };
+        let mut told = Vec::new();
+        for event in [&large, &set("a"), &delete, &delete, &set("a"), &Event::Resync] {
+            told.push(watcher.deliver(&mut running.store, &watched, event.clone()).await.unwrap());
+        }
+        let (called, no_room, nothing) = (Delivered::Called, Delivered::NoRoom, Delivered::Nothing);
+        let expected = match version {
+            // The value is a handle too, and its bytes are counted.
+            "0.1.0" => [no_room, called, called, called, no_room, nothing],
+            _ => [called, called, called, no_room, no_room, nothing],
+        };
+        assert_eq!(told, expected, "{version}");
+        let mut other = program.start().await;
+        let watcher = program.guest.watcher(&mut other.store, &other.instance).unwrap();
+        assert_eq!(watcher.deliver(&mut other.store, &watched, delete).await.unwrap(), called);
     }
 }

@@ -36,8 +36,8 @@ Examples:
     /// Call a WebAssembly component at each change of a bucket
     #[command(after_help = "\
 Calls the program's wasi:keyvalue/watcher or handle-watch, one call at a time. If it traps, a new \
-instance goes on behind that event. Ends at SIGINT or SIGTERM, once the call that runs is done; a \
-second one ends it. \
+instance goes on behind that event; if it keeps too much to be handed the event, with that one. Ends at SIGINT or SIGTERM, \
+once the call that runs is done; a second one ends it. \
 An embedded store is open in one process at a time, so there only expiries and the program's own \
 changes are seen.
 
@@ -61,7 +61,7 @@ pub(crate) struct Which {
     #[arg(value_name = "GUEST.wasm")]
     pub(super) guest: PathBuf,
     /// A TOML file that says which buckets each program sees, and how much memory it may take;
-    /// without it every bucket of --store, and 1 GiB
+    /// without it every bucket of --store, and 1 GiB for an instance, 4 GiB for all
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// The program's name in that file; the name of its own file unless given

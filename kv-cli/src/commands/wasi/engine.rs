@@ -15,8 +15,18 @@ const AT_ONCE: u32 = 1_000;
 /// Core instances in one component: as many as WebAssembly lets it have. The pool only counts them.
 const CORES: u32 = 1_000;
 
+/// The largest memory of a program that has one: as much as addresses of 32 bits reach.
+const LARGEST: usize = 4 << 30;
+
+/// What the functions and globals of an instance take, without its memories. It is allocated as it is needed: a module of
+/// 500,000 functions that are called by table takes as much.
+const INSTANCE_BYTES: usize = 16 << 20;
+
 /// Memories of all instances together. Each is an address space of its own, and a process has room for 100,000 of these.
 const MEMORIES: u32 = AT_ONCE * 2;
+
+/// Bytes of a page of memory.
+const PAGE: u64 = 64 << 10;
 
 /// Tables of all instances together.
 const TABLES: u32 = AT_ONCE * 4;
@@ -38,22 +48,28 @@ impl Running {
     }
 
     /// For many short instances: their memories are reused.
-    pub(in crate::commands) fn pooling() -> Result<Self, Failure> {
+    pub(in crate::commands) fn pooling(limits: &Limits) -> Result<Self, Failure> {
+        // Not less than by default, so that compiled code is good for most programs.
+        let memory_bytes = limits.memory_bytes.clamp(Limits::default().memory_bytes, LARGEST);
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(AT_ONCE)
             .total_core_instances(AT_ONCE * CORES)
             .max_core_instances_per_component(CORES)
+            .max_component_instance_size(INSTANCE_BYTES)
+            .max_core_instance_size(INSTANCE_BYTES)
             .total_memories(MEMORIES)
             .max_memories_per_component(MEMORIES)
+            .max_memories_per_module(MEMORIES)
             .total_tables(TABLES)
             .max_tables_per_component(TABLES)
+            .max_tables_per_module(TABLES)
             .table_elements(TABLE_ELEMENTS)
             .total_stacks(AT_ONCE)
-            .max_memory_size(Limits::default().memory_bytes);
+            .max_memory_size(memory_bytes);
         let mut pooled = config();
         pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         // Address space alone, of which a process has 128 TiB: what is reserved for each memory is not more than it may have.
-        pooled.memory_reservation(Limits::default().memory_bytes as u64);
+        pooled.memory_reservation(memory_bytes as u64);
         match Engine::new(&pooled) {
             Ok(engine) => Self::start(engine),
             // Where a process may not have that much address space, as under `ulimit -v`.
@@ -67,12 +83,16 @@ impl Running {
         }
     }
 
-    /// How many instances of the component there may be at once: those of some need several memories each.
-    pub(in crate::commands) fn at_once(component: &Component) -> u32 {
+    /// How many instances of the component there may be at once: those of some need several memories each, or so much of it
+    /// that more of them can't begin.
+    pub(in crate::commands) fn at_once(component: &Component, limits: &Limits) -> u32 {
         // One that imports components or modules needs what those do.
         let Some(needed) = component.resources_required() else { return 1 };
         let most = |all: u32, each: u32| all / each.max(1);
-        AT_ONCE.min(most(MEMORIES, needed.num_memories)).min(most(TABLES, needed.num_tables)).max(1)
+        // Of the largest memory, in pages.
+        let initial = needed.max_initial_memory_size.unwrap_or_default().max(1).saturating_mul(PAGE);
+        let by_memory = u32::try_from(limits.total_memory_bytes as u64 / initial).unwrap_or(u32::MAX);
+        AT_ONCE.min(most(MEMORIES, needed.num_memories)).min(most(TABLES, needed.num_tables)).min(by_memory).max(1)
     }
 
     fn start(engine: Engine) -> Result<Self, Failure> {
@@ -98,4 +118,26 @@ fn cache() -> Option<Cache> {
     let mut config = CacheConfig::new();
     config.with_directory(folder.join("kv").join("wasm"));
     Cache::new(config).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_run_at_once_as_there_is_room_for() {
+        let engine = Engine::default();
+        let limits = Limits { total_memory_bytes: 64 << 20, ..Limits::default() };
+        for (memories, at_once) in [
+            ("(memory 1)", 1_000),
+            ("(memory 0) (memory 0) (memory 0) (memory 0)", 500),
+            // 2 MiB, and 100 MiB.
+            ("(memory 32)", 32),
+            ("(memory 1600)", 1),
+        ] {
+            let wat = format!("(component (core module $m {memories}) (core instance (instantiate $m)))");
+            let component = Component::new(&engine, wat::parse_str(wat).unwrap()).unwrap();
+            assert_eq!(Running::at_once(&component, &limits), at_once, "{memories}");
+        }
+    }
 }

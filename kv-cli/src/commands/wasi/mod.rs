@@ -14,6 +14,7 @@ mod serve;
 mod stand_ins;
 pub(super) mod state;
 mod stop;
+mod tasks;
 mod watch_run;
 mod wave;
 mod wire;

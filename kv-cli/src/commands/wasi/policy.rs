@@ -36,6 +36,8 @@ struct GuestEntry {
     cache: Option<String>,
     /// The most that an instance's memory may take, in MiB.
     memory_mb: Option<NonZeroU32>,
+    /// The most that the memory of all instances together may take, in MiB.
+    total_memory_mb: Option<NonZeroU32>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +58,16 @@ enum Right {
     List,
 }
 
+/// What is said of a program; nothing yet, where there is no file.
+pub(super) struct Rules(Option<Written>);
+
+struct Written {
+    /// The file.
+    shown: String,
+    policy: Policy,
+    guest: GuestEntry,
+}
+
 /// What a program sees, and the stores that are open for it.
 pub(super) struct Granted {
     pub(super) access: Access,
@@ -64,36 +76,55 @@ pub(super) struct Granted {
     stores: Vec<Store>,
 }
 
-impl Granted {
-    /// By the file if one is given, else every bucket of the store at `url`.
-    pub(super) async fn open(which: &Which, url: &str) -> Result<Self, Failure> {
-        let Some(file) = which.config.as_deref() else {
-            let store = session::open(url).await?;
-            let access = Access::all_of(&store);
-            return Ok(Self { access, cache_bucket: None, limits: Limits::default(), stores: vec![store] });
-        };
+impl Rules {
+    /// Reads the file, if one is given.
+    pub(super) fn read(which: &Which) -> Result<Self, Failure> {
+        let Some(file) = which.config.as_deref() else { return Ok(Self(None)) };
         let shown = file.display().to_string();
-        let policy = Policy::read(file)?;
+        let mut policy = Policy::read(file)?;
         let stem = which.guest.file_stem().unwrap_or_default().to_string_lossy();
         let name = which.name.as_deref().unwrap_or(&stem);
-        let Some(guest) = policy.guest.get(name) else {
+        let Some(guest) = policy.guest.remove(name) else {
             let known: Vec<&str> = policy.guest.keys().map(String::as_str).collect();
             let text = format!("it has no [guest.{name}]; it has: {}. --as names another one", known.join(", "));
             return Err(Failure::data(text).within(&shown));
         };
+        Ok(Self(Some(Written { shown, policy, guest })))
+    }
+
+    /// What the program may take of the host, as far as it is no store's matter.
+    pub(super) fn limits(&self) -> Limits {
+        self.0.as_ref().map_or_else(Limits::default, |written| written.guest.limits())
+    }
+
+    /// Opens the stores of the program's buckets; without a file it sees every bucket of the one at `url`.
+    pub(super) async fn open(self, url: &str) -> Result<Granted, Failure> {
+        let limits = self.limits();
+        let Some(Written { shown, policy, guest }) = self.0 else {
+            let store = session::open(url).await?;
+            let access = Access::all_of(&store);
+            return Ok(Granted { access, cache_bucket: None, limits, stores: vec![store] }.alone());
+        };
         let mut stores = BTreeMap::new();
-        let access = policy.grant(guest, &mut stores).await;
-        let cache_bucket = guest.cache.clone();
-        let limits = guest.limits();
-        let granted = Self { access: Access::none(), cache_bucket, limits, stores: stores.into_values().collect() };
+        let access = policy.grant(&guest, &mut stores).await;
+        let stores = stores.into_values().collect();
+        let granted = Granted { access: Access::none(), cache_bucket: guest.cache, limits, stores };
         match access {
-            Ok(access) => Ok(Self { access, ..granted }),
+            Ok(access) => Ok(Granted { access, ..granted }.alone()),
             Err(failure) => {
                 // The failure is what is told, whatever becomes of the stores that did open.
                 let _ = granted.end(Ok(Verdict::Yes)).await;
                 Err(failure.within(&shown))
             }
         }
+    }
+}
+
+impl Granted {
+    /// This program is the only one of its stores here, so it may have all the versioned handles that they have.
+    fn alone(mut self) -> Self {
+        self.limits.cas_handles = self.stores.iter().map(|store| store.limits().cas_handles).sum();
+        self
     }
 
     /// Closes the stores, whatever came of the work; its failure is what is told first.
@@ -111,8 +142,14 @@ impl Granted {
 impl GuestEntry {
     fn limits(&self) -> Limits {
         let mut limits = Limits::default();
-        if let Some(mb) = self.memory_mb {
-            limits.memory_bytes = (mb.get() as usize).saturating_mul(1 << 20);
+        let bytes = |mib: NonZeroU32| (mib.get() as usize).saturating_mul(1 << 20);
+        if let Some(one) = self.memory_mb {
+            limits.memory_bytes = bytes(one);
+            // One instance may have what is its own.
+            limits.total_memory_bytes = limits.total_memory_bytes.max(limits.memory_bytes);
+        }
+        if let Some(all) = self.total_memory_mb {
+            limits.total_memory_bytes = bytes(all);
         }
         limits
     }
@@ -191,4 +228,44 @@ fn rights(list: &[Right]) -> Rights {
         }
     }
     rights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(guest: &str) -> Rules {
+        let stores = "[store.a]\nurl = \"memory:\"\n[store.b]\nurl = \"memory:b\"\n";
+        let mut policy: Policy = toml::from_str(&format!("{stores}[guest.g]\n{guest}")).unwrap();
+        let guest = policy.guest.remove("g").unwrap();
+        Rules(Some(Written { shown: String::new(), policy, guest }))
+    }
+
+    #[test]
+    fn memory_is_what_the_file_says() {
+        const MIB: usize = 1 << 20;
+        for (lines, one, all) in [
+            ("", 1_024, 4_096),
+            ("memory_mb = 64", 64, 4_096),
+            ("memory_mb = 5000", 5_000, 5_000),
+            ("memory_mb = 5000\ntotal_memory_mb = 4000", 5_000, 4_000),
+            ("total_memory_mb = 100", 1_024, 100),
+        ] {
+            let limits = rules(&format!("buckets = []\n{lines}")).limits();
+            assert_eq!((limits.memory_bytes / MIB, limits.total_memory_bytes / MIB), (one, all), "{lines}");
+        }
+    }
+
+    /// A store has so many for all, and here there is nobody else.
+    #[tokio::test]
+    async fn a_program_has_all_the_versioned_handles_of_its_stores() {
+        let most = kv::Limits::default().cas_handles;
+        let one = "buckets = [{ name = \"a\", store = \"a\" }]";
+        let two = "buckets = [{ name = \"a\", store = \"a\" }, { name = \"b\", store = \"b\" }]";
+        for (rules, handles) in [(Rules(None), most), (rules(one), most), (rules(two), 2 * most)] {
+            let granted = rules.open("memory:").await.unwrap();
+            assert_eq!(granted.limits.cas_handles, handles);
+            granted.end(Ok(Verdict::Yes)).await.unwrap();
+        }
+    }
 }

@@ -10,7 +10,7 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use super::args::Which;
 use super::engine::Running;
 use super::http::Outgoing;
-use super::policy::Granted;
+use super::policy::{Granted, Rules};
 use super::state::{self, State};
 use crate::exit::{Ended, Failure, Verdict};
 
@@ -42,8 +42,8 @@ impl Program {
     }
 
     /// Opens the stores of its buckets, by the file if one is given, else the one at `url`.
-    pub(super) async fn grant(&mut self, which: &Which, url: &str) -> Result<Granted, Failure> {
-        let granted = Granted::open(which, url).await?;
+    pub(super) async fn grant(&mut self, rules: Rules, url: &str) -> Result<Granted, Failure> {
+        let granted = rules.open(url).await?;
         let mut host = Host::new(granted.access.clone()).limits(granted.limits.clone());
         if let Some(bucket) = &granted.cache_bucket {
             host = host.cache_bucket(bucket.as_str());
@@ -52,9 +52,13 @@ impl Program {
         Ok(granted)
     }
 
-    /// Waits for the writes that the program did not wait for, and closes its stores.
-    pub(super) async fn close(&self, granted: Granted, ended: Ended) -> Ended {
-        self.guest.settled().await;
+    /// Waits for the writes that the program did not wait for, but no longer than until it is to be at once, and closes its
+    /// stores.
+    pub(super) async fn close(&self, granted: Granted, ended: Ended, at_once: impl Future<Output = ()>) -> Ended {
+        tokio::select! {
+            () = self.guest.settled() => {}
+            () = at_once => {}
+        }
         granted.end(ended).await
     }
 

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::engine::Running;
 use super::exports;
 use super::http::Outgoing;
+use super::policy::Rules;
 use super::program::{Program, ended, wasi};
 use crate::exit::{Ended, Failure, Verdict};
 use crate::session::Session;
@@ -15,9 +16,10 @@ pub(super) async fn run(args: RunArgs, session: &mut Session) -> Ended {
     let mut program = Program::load(Running::plain()?, &args.which)?;
     let call = args.invoke.as_deref().map(|text| Call::parse(text, &program.guest)).transpose();
     let call = call.map_err(|failure| failure.within(&program.shown))?;
-    let granted = program.grant(&args.which, session.url()).await?;
+    let granted = program.grant(Rules::read(&args.which)?, session.url()).await?;
     let ended = run_on(&program, &args, call.as_ref(), session).await;
-    program.close(granted, ended).await
+    // A signal ends the whole process here.
+    program.close(granted, ended, std::future::pending()).await
 }
 
 async fn run_on(program: &Program, args: &RunArgs, call: Option<&Call>, session: &mut Session) -> Ended {

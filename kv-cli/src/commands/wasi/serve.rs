@@ -1,5 +1,6 @@
 //! `kv serve`.
 
+use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use kv_wasi::KvView as _;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::AbortHandle;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -28,10 +30,12 @@ use super::args::{ServeArgs, Which};
 use super::engine::Running;
 use super::exports;
 use super::http::Outgoing;
+use super::policy::Rules;
 use super::program::{Program, build, wasi};
 use super::reply::{Broken, Reply};
 use super::state::State;
 use super::stop::Stop;
+use super::tasks::Tasks;
 use super::wire::{Wire, gone};
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::note;
@@ -40,6 +44,9 @@ use crate::session::Session;
 /// How long to wait after a connection could not be accepted, for files that are used up mostly.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long an instance whose time is over may take to be ended and its client to be told, where the server stops meanwhile.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// Connections for each request that may run: another one may be idle, or still send its request.
 const CONNECTIONS: usize = 2;
 
@@ -47,13 +54,18 @@ const CONNECTIONS: usize = 2;
 const HANDLER: &str = "wasi:http/incoming-handler";
 
 pub(super) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
-    let mut program = Program::load(Running::pooling()?, &args.which)?;
+    let rules = Rules::read(&args.which)?;
+    let mut program = Program::load(Running::pooling(&rules.limits())?, &args.which)?;
     let pre = proxy(&program).map_err(|failure| failure.within(&program.shown))?;
     // Known before the first request, not at it.
     wasi(&args.which)?;
     let listener = listen(&args.addr).await?;
-    let granted = program.grant(&args.which, session.url()).await?;
-    let at_once = Running::at_once(program.guest.component());
+    let granted = program.grant(rules, session.url()).await?;
+    let mut stop = match Stop::new() {
+        Ok(stop) => stop,
+        Err(failure) => return granted.end(Err(failure)).await,
+    };
+    let at_once = Running::at_once(program.guest.component(), &granted.limits);
     let server = Arc::new(Server {
         program,
         pre,
@@ -62,9 +74,12 @@ pub(super) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
         timeout: args.timeout,
         at_once,
         places: Arc::new(Semaphore::new(at_once as usize)),
+        instances: Tasks::new(),
     });
-    let ended = accept(&server, listener, session).await;
-    server.program.close(granted, ended).await
+    let ended = accept(&server, listener, session, &mut stop).await;
+    // What still runs would go on to use the stores.
+    server.instances.end().await;
+    server.program.close(granted, ended, stop.asked(2)).await
 }
 
 /// The program, if it answers requests as this host asks.
@@ -101,11 +116,11 @@ struct Server {
     timeout: Duration,
     at_once: u32,
     places: Arc<Semaphore>,
+    instances: Tasks,
 }
 
-/// Serves until it is asked to stop, and ends what runs.
-async fn accept(server: &Arc<Server>, listener: TcpListener, session: &mut Session) -> Ended {
-    let mut stop = Stop::new()?;
+/// Serves until it is asked to stop, and waits for what runs until it is asked again.
+async fn accept(server: &Arc<Server>, listener: TcpListener, session: &mut Session, stop: &mut Stop) -> Ended {
     let address = listener.local_addr().map_err(|cause| Failure::io("listening", &cause))?;
     let url = format!("http://{address}");
     if session.out.json {
@@ -123,7 +138,7 @@ async fn accept(server: &Arc<Server>, listener: TcpListener, session: &mut Sessi
         };
         let (place, accepted) = tokio::select! {
             next = next => next,
-            () = stop.asked() => break,
+            () = stop.asked(1) => break,
         };
         let Ok((socket, _)) = accepted else {
             tokio::time::sleep(PAUSE).await;
@@ -140,16 +155,17 @@ async fn accept(server: &Arc<Server>, listener: TcpListener, session: &mut Sessi
     note("stopping: no new connections; waiting for requests that run; ask again to end them");
     let done = async {
         graceful.shutdown().await;
-        // A program may go on behind its answer. The places are never closed, so all of them come free.
+        // A program may go on behind its answer, and its writes behind the program. The places are never closed, so all of
+        // them come free.
         let _ = server.places.acquire_many(server.at_once).await;
     };
     tokio::select! {
-        done = tokio::time::timeout(server.timeout, done) => {
+        done = tokio::time::timeout(server.timeout.saturating_add(ANSWER), done) => {
             if done.is_err() {
                 note("some requests did not end in time");
             }
         }
-        () = stop.asked() => {}
+        () = stop.asked(2) => {}
     }
     Ok(Verdict::Yes)
 }
@@ -184,14 +200,20 @@ impl Server {
         let place = tokio::time::timeout(self.timeout, Arc::clone(&self.places).acquire_owned()).await;
         let Ok(Ok(place)) = place else { return failure(StatusCode::SERVICE_UNAVAILABLE) };
         let (sender, receiver) = oneshot::channel();
+        let (ended, end) = oneshot::channel();
         let (server, broken) = (Arc::clone(self), Broken::default());
-        let mut running = Instance(Some(tokio::spawn({
+        let task = self.instances.spawn({
             let broken = broken.clone();
             async move {
-                let _place = place;
-                server.run(request, sender, &broken).await
+                // Not before the instance is gone, and, by its own share of the place, what it writes.
+                let place = Arc::new(place);
+                let status = server.run(request, sender, &broken, &place).await;
+                // Nobody listens where there was an answer.
+                let _ = ended.send(status);
             }
-        })));
+        });
+        let Some(task) = task else { return failure(StatusCode::SERVICE_UNAVAILABLE) };
+        let mut running = Instance(Some(task));
         match receiver.await {
             Ok(Ok(response)) => {
                 running.go_on();
@@ -202,23 +224,34 @@ impl Server {
                 failure(StatusCode::BAD_GATEWAY)
             }
             // The sender went with the instance.
-            Err(_) => failure(match running.end().await {
-                Some(Some(status)) => status,
-                Some(None) => {
+            Err(_) => failure(match end.await {
+                Ok(Some(status)) => status,
+                Ok(None) => {
                     self.note("the program ended without an answer");
                     StatusCode::INTERNAL_SERVER_ERROR
                 }
-                None => StatusCode::INTERNAL_SERVER_ERROR,
+                // It panicked, or the server ends.
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
             }),
         }
     }
 
     /// Runs the program for one request, in an instance of its own. If it does not come to its end, that is told here, and the
     /// status is for a client that has no answer yet.
-    async fn run(&self, request: Request<Incoming>, sender: Answer, broken: &Broken) -> Option<StatusCode> {
-        let mut handling = pin!(self.handle(request, sender, broken));
+    async fn run(
+        &self,
+        request: Request<Incoming>,
+        sender: Answer,
+        broken: &Broken,
+        place: &Arc<OwnedSemaphorePermit>,
+    ) -> Option<StatusCode> {
+        let mut handling = pin!(self.handle(request, sender, broken, place));
         match tokio::time::timeout(self.timeout, &mut handling).await {
             Ok(Ok(())) => None,
+            Ok(Err(cause)) if cause.is::<NoMemory>() => {
+                self.note("a request was refused, for the memory that its instances may take together is used up");
+                Some(StatusCode::SERVICE_UNAVAILABLE)
+            }
             Ok(Err(cause)) => {
                 self.note(format!("the program trapped: {}", cause.root_cause()));
                 Some(StatusCode::INTERNAL_SERVER_ERROR)
@@ -236,11 +269,21 @@ impl Server {
         note(format!("{}: {}", self.program.shown, text.as_ref()));
     }
 
-    async fn handle(&self, request: Request<Incoming>, sender: Answer, broken: &Broken) -> wasmtime::Result<()> {
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        sender: Answer,
+        broken: &Broken,
+        place: &Arc<OwnedSemaphorePermit>,
+    ) -> wasmtime::Result<()> {
         let mut store = self.program.store(self.wasi()?, self.outgoing.clone());
+        store.data_mut().kv().ctx.keep(Arc::clone(place));
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
         let answer = store.data_mut().http().new_response_outparam(sender)?;
-        let proxy = self.pre.instantiate_async(&mut store).await?;
+        let proxy = match self.pre.instantiate_async(&mut store).await {
+            Err(_) if store.data_mut().kv().ctx.is_short_of_memory() => return Err(NoMemory.into()),
+            proxy => proxy?,
+        };
         let done = proxy.wasi_http_incoming_handler().call_handle(&mut store, request, answer).await;
         if done.is_err() {
             broken.set();
@@ -257,17 +300,12 @@ impl Server {
 
 /// The task of an instance, which ends with the request that it is for: a client that goes away before it has an answer leaves
 /// nothing behind.
-struct Instance(Option<JoinHandle<Option<StatusCode>>>);
+struct Instance(Option<AbortHandle>);
 
 impl Instance {
     /// Lets it go on behind its answer, up to its time.
     fn go_on(&mut self) {
         self.0 = None;
-    }
-
-    /// Waits for its end; `None` if it panicked.
-    async fn end(&mut self) -> Option<Option<StatusCode>> {
-        self.0.as_mut()?.await.ok()
     }
 }
 
@@ -278,6 +316,18 @@ impl Drop for Instance {
         }
     }
 }
+
+/// Why an instance did not begin: the others have all the memory.
+#[derive(Debug)]
+struct NoMemory;
+
+impl fmt::Display for NoMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no memory left")
+    }
+}
+
+impl std::error::Error for NoMemory {}
 
 type Answer =
     oneshot::Sender<Result<Response<HyperOutgoingBody>, wasmtime_wasi_http::p2::bindings::http::types::ErrorCode>>;

@@ -10,37 +10,45 @@ use crate::exit::Failure;
 pub(super) struct Stop {
     interrupt: Signal,
     terminate: Signal,
+    times: u32,
 }
 
 #[cfg(unix)]
 impl Stop {
     pub(super) fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|cause| Failure::io("listening to signals", &cause));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, times: 0 })
     }
 
-    /// Waits for the next one; none is lost between two calls.
-    pub(super) async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+    /// Waits until it was asked so many times in all; none is lost between two calls.
+    pub(super) async fn asked(&mut self, times: u32) {
+        while self.times < times {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+            self.times += 1;
         }
     }
 }
 
 /// Ctrl-C.
 #[cfg(not(unix))]
-pub(super) struct Stop;
+pub(super) struct Stop(u32);
 
 #[cfg(not(unix))]
 impl Stop {
     pub(super) fn new() -> Result<Self, Failure> {
-        Ok(Self)
+        Ok(Self(0))
     }
 
-    pub(super) async fn asked(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+    pub(super) async fn asked(&mut self, times: u32) {
+        while self.0 < times {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            self.0 += 1;
         }
     }
 }
