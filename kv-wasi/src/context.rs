@@ -1,6 +1,6 @@
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use kv_core::Bucket;
@@ -33,6 +33,7 @@ pub struct KvCtx {
     /// Calls to the cache under way.
     pub(crate) pending: Arc<AtomicUsize>,
     pub(crate) kept: Option<Kept>,
+    refused: Mutex<Option<String>>,
 }
 
 /// What an instance and its calls to the cache keep together.
@@ -58,7 +59,7 @@ impl KvCtx {
         let budget = Budget { held: Arc::default(), most: shared.limits.held_bytes, reads };
         let memory = Memory::new(&shared.memory, &shared.limits);
         let (handles, pending) = (Arc::default(), Arc::default());
-        Self { shared: Arc::clone(shared), budget, memory, handles, pending, kept: None }
+        Self { shared: Arc::clone(shared), budget, memory, handles, pending, kept: None, refused: Mutex::default() }
     }
 
     /// Keeps something until the instance is gone and all that it began to write to `cache` is written.
@@ -67,6 +68,23 @@ impl KvCtx {
     /// let each keep its permit here, and what they hold together has an end too.
     pub fn keep(&mut self, thing: impl Send + Sync + 'static) {
         self.kept = Some(Arc::new((thing, self.kept.take())));
+    }
+
+    /// The bucket that the instance was refused last by its [`Access`], and why. A guest that does not look at its errors traps, and
+    /// nobody would know of what.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what was refused, if the guest's rules are the reason.
+    fn note_refusal(&self, bucket: &str, fail: &Fail) {
+        let why = match fail {
+            Fail::NoSuchStore => "no rule has one of this name (no-such-store)",
+            Fail::Denied => "the rule for it does not give this right (access-denied)",
+            _ => return,
+        };
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("the bucket {bucket:?}: {why}"));
     }
 
     /// Whether the instance was refused memory because the guest's instances have as much as they may together
@@ -194,14 +212,15 @@ impl KvCtxView<'_> {
     }
 
     pub(crate) async fn open(&mut self, name: &str) -> Result<Resource<OpenBucket>, Fail> {
-        let open = self.ctx.shared.access.open(name).await?;
+        let opened = self.ctx.shared.access.open(name).await;
+        let open = opened.inspect_err(|fail| self.ctx.note_refusal(name, fail))?;
         self.push(open)
     }
 
     /// The bucket behind a handle, if the guest may do there what it wants to.
     pub(crate) fn bucket(&self, handle: &Resource<OpenBucket>, wanted: Rights) -> Result<&Bucket, Fail> {
         let open = self.table.get(handle)?;
-        open.rights.check(wanted)?;
+        open.rights.check(wanted).inspect_err(|fail| self.ctx.note_refusal(open.bucket.name(), fail))?;
         Ok(&open.bucket)
     }
 }

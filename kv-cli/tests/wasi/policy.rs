@@ -37,6 +37,25 @@ fn a_program_sees_the_buckets_that_are_its_own() {
     assert_eq!(free.text(), "ok\n");
 }
 
+/// Most programs take it for granted that they may, and trap.
+#[test]
+fn a_trap_after_a_refusal_tells_what_was_refused() {
+    let kv = Kv::new();
+    let policy = kv.file(
+        "policy.toml",
+        "[store.main]\nurl = \"memory:\"\n\
+         [guest.example-2023]\nbuckets = [{ name = \"users\", store = \"main\", access = [\"read\"] }]\n",
+    );
+    let run = |bucket: &str| {
+        let call = format!("api.set(\"{bucket}\", \"k\", b\"v\")");
+        kv.run(&["run", &guest("example-2023"), "--config", &policy, "--invoke", &call]).code(3).err
+    };
+    let absent = run("greetings");
+    assert!(absent.contains("before that it was refused the bucket \"greetings\": no rule"), "{absent}");
+    let forbidden = run("users");
+    assert!(forbidden.contains("the bucket \"users\": the rule for it does not give this right"), "{forbidden}");
+}
+
 #[test]
 fn a_program_has_the_memory_that_it_is_given() {
     let kv = Kv::new();

@@ -10,7 +10,7 @@ use super::args::Which;
 use super::engine::Running;
 use super::exports;
 use super::http::Outgoing;
-use super::program::{Program, ended, trapped, wasi};
+use super::program::{Program, ended, trapped, wasi, with_refusal};
 use super::state::{self, State};
 use super::wave::Typed;
 use crate::exit::{Ended, Failure, Verdict};
@@ -44,7 +44,7 @@ impl Call {
         limit_result(&mut store);
         let result = match self.make(&mut store, &instance).await {
             Ok(result) => result,
-            Err(ended) => return ended.map_err(|failure| failure.within(&program.shown)),
+            Err(ended) => return with_refusal(ended, &store).map_err(|failure| failure.within(&program.shown)),
         };
         let wave = result.as_ref().map(shown).transpose()?;
         let texts = result.as_ref().map(texts).unwrap_or_default();

@@ -115,3 +115,11 @@ pub(super) fn ended(cause: &wasmtime::Error) -> Ended {
         None => Err(trapped(cause)),
     }
 }
+
+/// Says below why a program failed what it was refused before, since most do not look at that error.
+pub(super) fn with_refusal(ended: Ended, store: &Store<State>) -> Ended {
+    ended.map_err(|failure| match store.data().refused() {
+        Some(refused) => failure.below(format!("before that it was refused {refused}")),
+        None => failure,
+    })
+}

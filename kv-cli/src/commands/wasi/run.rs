@@ -8,7 +8,7 @@ use super::engine::Running;
 use super::exports;
 use super::http::Outgoing;
 use super::policy::Rules;
-use super::program::{Program, ended, wasi};
+use super::program::{Program, ended, wasi, with_refusal};
 use crate::exit::{Ended, Failure, Verdict};
 use crate::session::Session;
 
@@ -65,6 +65,6 @@ async fn command(program: &Program, args: &RunArgs) -> Ended {
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => Ok(Verdict::Yes),
         Ok(Err(())) => Ok(Verdict::No),
-        Err(cause) => failed(&cause),
+        Err(cause) => with_refusal(failed(&cause), &store),
     }
 }

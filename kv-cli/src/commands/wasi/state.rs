@@ -16,6 +16,13 @@ pub(in crate::commands) struct State {
     outgoing: Outgoing,
 }
 
+impl State {
+    /// The bucket that the program was refused last, and why.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.kv.refused()
+    }
+}
+
 impl KvView for State {
     fn kv(&mut self) -> KvCtxView<'_> {
         KvCtxView { ctx: &mut self.kv, table: &mut self.table }
