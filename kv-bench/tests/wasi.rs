@@ -111,15 +111,16 @@ fn requests_that_fail_end_it_with_1() {
 
 fn a_server_that_ends_is_told() {
     let folder = tempfile::tempdir().unwrap();
+    // Requests get there and have no answer, or one that fails would be told if it came before the server's end.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let kv = command(folder.path(), &listener, "exit 7");
-    drop(listener);
     let ran = serve(&kv, &["--quick"], folder.path());
     assert_eq!(ran.status.code(), Some(1), "{ran:?}");
     assert!(
         complaints(&ran).contains("kv serve has ended") || complaints(&ran).contains("ended under load"),
         "{ran:?}"
     );
+    drop(listener);
 }
 
 /// A command in place of `kv` that says that it listens where another does.
