@@ -62,7 +62,8 @@ pub(crate) struct ConformArgs {
 
 pub(super) async fn conform(args: ConformArgs, session: &mut Session) -> Ended {
     let chosen = kv_conformance::chosen(&args.case);
-    if chosen.is_empty() && !args.mutants && !args.case.starts_with(GATES) {
+    let is_check = args.case.starts_with(GATES) && !args.through_wasm;
+    if chosen.is_empty() && !args.mutants && !is_check {
         let case = &args.case;
         return Err(Failure::usage(format!(
             "no case is named {case:?} or has that in its name, and it is no clause; a run without --case names all"
