@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::store::Shared;
 use crate::{
-    Atomic, Cache, Cas, DEFAULT_PAGE_KEYS, Error, Events, Fill, GetOrSet, IncomingValue, Limits, OutgoingValue,
+    Atomic, Begun, Cache, Cas, DEFAULT_PAGE_KEYS, Error, Events, Fill, GetOrSet, IncomingValue, Limits, OutgoingValue,
     PAGE_BYTES, Page, PageRequest, ProviderBucket, Result, Swap, Ttl, Vacancy, limits,
 };
 
@@ -51,7 +51,11 @@ impl Bucket {
     pub async fn get(&self, key: &str) -> Result<Option<IncomingValue>> {
         let limits = &self.0.store.limits;
         limits.key(key)?;
-        let found = self.0.backing.begin_get(key).end().await?;
+        // Not by `end()`: what it gives would be moved once more, which costs as much as looking it up.
+        let found = match self.0.backing.begin_get(key) {
+            Begun::Done(found) => found?,
+            Begun::Pending(rest) => rest.await?,
+        };
         limits.reply(found.as_deref().map_or(0, <[u8]>::len))?;
         Ok(found)
     }
@@ -66,7 +70,10 @@ impl Bucket {
         let limits = &self.0.store.limits;
         limits.key(key)?;
         let value = value.into().gather(limits.value_bytes).await?;
-        self.0.backing.begin_set(key, value).end().await
+        match self.0.backing.begin_set(key, value) {
+            Begun::Done(done) => done,
+            Begun::Pending(rest) => rest.await,
+        }
     }
 
     /// Removes the entry; an absent key is `Ok` (RW-3). See [`ReadWrite::delete`](crate::ReadWrite::delete).

@@ -152,33 +152,48 @@ impl OutgoingValue {
         }
     }
 
-    /// Gathers the bytes, at most `limit` of them.
-    pub(crate) async fn gather(self, limit: usize) -> Result<Bytes> {
-        let mut source = match self.0 {
-            Content::Ready(bytes) if bytes.len() <= limit => return Ok(bytes),
-            Content::Ready(bytes) => return Err(over(bytes.len(), limit)),
-            Content::Stream(source) => source,
-        };
-        let mut first = Bytes::new();
-        let mut rest = BytesMut::new();
-        while let Some(piece) = std::future::poll_fn(|cx| source.as_mut().poll_next(cx)).await {
-            let piece = piece?;
-            let total = first.len().saturating_add(rest.len()).saturating_add(piece.len());
-            if total > limit {
-                return Err(over(total, limit));
-            }
-            if rest.is_empty() && first.is_empty() {
-                first = piece;
-                continue;
-            }
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-                first = Bytes::new();
-            }
-            rest.extend_from_slice(&piece);
+    /// The bytes, at most `limit` of them, or their source where they have to be gathered.
+    #[inline]
+    fn ready(self, limit: usize) -> std::result::Result<Result<Bytes>, Source> {
+        match self.0 {
+            Content::Ready(bytes) if bytes.len() <= limit => Ok(Ok(bytes)),
+            Content::Ready(bytes) => Ok(Err(over(bytes.len(), limit))),
+            Content::Stream(source) => Err(source),
         }
-        Ok(if rest.is_empty() { first } else { rest.freeze() })
     }
+
+    /// Gathers the bytes, at most `limit` of them.
+    #[inline]
+    pub(crate) async fn gather(self, limit: usize) -> Result<Bytes> {
+        match self.ready(limit) {
+            Ok(bytes) => bytes,
+            // Boxed, so that the usual future stays small.
+            Err(source) => Box::pin(gather(source, limit)).await,
+        }
+    }
+}
+
+/// The bytes of a stream, at most `limit` of them.
+async fn gather(mut source: Source, limit: usize) -> Result<Bytes> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(piece) = std::future::poll_fn(|cx| source.as_mut().poll_next(cx)).await {
+        let piece = piece?;
+        let total = first.len().saturating_add(rest.len()).saturating_add(piece.len());
+        if total > limit {
+            return Err(over(total, limit));
+        }
+        if rest.is_empty() && first.is_empty() {
+            first = piece;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+            first = Bytes::new();
+        }
+        rest.extend_from_slice(&piece);
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
 fn over(found: usize, limit: usize) -> Error {

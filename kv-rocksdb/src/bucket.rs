@@ -5,7 +5,7 @@ use bytes::Bytes;
 use kv_core::local::is_due;
 use kv_core::{Atomic, Begun, Cache, IncomingValue, ProviderBucket, ReadWrite, Result, Watch};
 
-use crate::call::{charge, charge_due};
+use crate::call::{READING, charge, charge_due};
 use crate::engine::View;
 use crate::entry::{Entry, look};
 use crate::error::Fault;
@@ -31,26 +31,23 @@ impl Bucket {
     /// Reads a value where it is asked for if memory can answer, else on the pool.
     #[inline]
     fn get_here<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
-        let Some((read, units)) = self.read_here(key, see) else {
-            return Begun::Pending(Box::pin(async move {
-                match self.read_on_pool(key, see).await? {
-                    Seen::Absent => Ok(None),
-                    Seen::Here(value) => Ok(Some(value.into())),
-                    Seen::Elsewhere => self.get_large(key).await,
-                }
-            }));
-        };
-        let begun = match read {
-            Ok(Seen::Absent) => Begun::Done(Ok(None)),
-            Ok(Seen::Here(value)) => Begun::Done(Ok(Some(value.into()))),
-            Ok(Seen::Elsewhere) => Begun::Pending(Box::pin(self.get_large(key))),
-            Err(error) => Begun::Done(Err(error)),
-        };
-        match units {
-            0 => begun,
-            units => Begun::Pending(Box::pin(async move {
+        match self.read_here(key, see) {
+            // First, and moved no more than it must be: that costs as much as the rest of our own part.
+            Some((Ok(value), 0)) => Begun::Done(Ok(value)),
+            Some((Err(Fault::Alone), _)) => Begun::Pending(Box::pin(self.get_large(key))),
+            Some((done, units)) => Begun::Pending(Box::pin(async move {
                 charge(units).await;
-                begun.end().await
+                done.map_err(|fault| fault.into_error(READING))
+            })),
+            None => Begun::Pending(Box::pin(async move {
+                let read = |view: View<'_>, state: &BucketState, key: &str| match see(view, state, key) {
+                    Err(Fault::Alone) => Ok(None),
+                    done => done.map(Some),
+                };
+                match self.read_on_pool(key, read).await? {
+                    Some(value) => Ok(value),
+                    None => self.get_large(key).await,
+                }
             })),
         }
     }
@@ -76,23 +73,14 @@ impl Bucket {
     }
 }
 
-/// Reads a value in passing.
-fn see(view: View<'_>, state: &BucketState, key: &str) -> Result<Seen, Fault> {
-    look(view, state, key, |record| {
-        Ok(match record.map(|record| record.value) {
-            None => Seen::Absent,
-            Some(Value::Inline(value)) => Seen::Here(Bytes::copy_from_slice(value)),
-            Some(Value::Large(_)) => Seen::Elsewhere,
-        })
+/// Reads a value in passing; [`Alone`](Fault::Alone) for a large one.
+#[inline(always)]
+fn see(view: View<'_>, state: &BucketState, key: &str) -> Result<Option<IncomingValue>, Fault> {
+    look(view, state, key, |record| match record.map(|record| record.value) {
+        None => Ok(None),
+        Some(Value::Inline(value)) => Ok(Some(Bytes::copy_from_slice(value).into())),
+        Some(Value::Large(_)) => Err(Fault::Alone),
     })
-}
-
-/// A value as a read in passing finds it.
-enum Seen {
-    Absent,
-    Here(Bytes),
-    /// Under a key of its own.
-    Elsewhere,
 }
 
 #[async_trait]

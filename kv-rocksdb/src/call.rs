@@ -40,7 +40,7 @@ const COLD_TRIES: usize = 2;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
 /// What a call was doing when it failed.
-const READING: &str = "reading an entry";
+pub(crate) const READING: &str = "reading an entry";
 const WRITING: &str = "writing an entry";
 
 /// Uses up the task's budget for a short call (RUN-2).
@@ -164,7 +164,9 @@ impl Bucket {
         step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault> + Copy + Send + 'static,
     ) -> Result<T> {
         charge_short().await;
-        match self.read_here(key, step) {
+        let read =
+            self.read_here(key, step).map(|(done, units)| (done.map_err(|fault| fault.into_error(READING)), units));
+        match read {
             Some((done, 0)) => done,
             Some((done, units)) => {
                 charge(units).await;
@@ -177,42 +179,37 @@ impl Bucket {
 
     /// Runs a read of one key on the caller's task; `None` where memory can't answer. Gives the units as well that are still
     /// to be charged for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_here<T>(
         &self,
         key: &str,
         step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>,
-    ) -> Option<(Result<T>, usize)> {
+    ) -> Option<(Result<T, Fault>, usize)> {
         let inner = &*self.inner;
         let way = inner.config.io.inline()?;
-        if way == Way::Quick && inner.trust.leaves_out_probe() {
-            return Some(self.read_trusted(key, step));
-        }
-        let done = inner.engine.run(way, |view| step(view, &self.state, key));
-        if matches!(done, Err(Fault::Cold)) {
-            if inner.trust.missed() {
-                return Some(self.read_trusted(key, step));
+        let is_probed = way != Way::Quick || !inner.trust.leaves_out_probe();
+        if is_probed {
+            let done = inner.engine.run(way, |view| step(view, &self.state, key));
+            if !matches!(done, Err(Fault::Cold)) {
+                if way == Way::Quick {
+                    inner.counts.hits.note();
+                }
+                return Some((done, 0));
             }
-            inner.counts.misses.note();
-            return None;
+            if !inner.trust.missed() {
+                inner.counts.misses.note();
+                return None;
+            }
         }
-        if way == Way::Quick {
-            inner.counts.hits.note();
-        }
-        Some((done.map_err(|fault| fault.into_error(READING)), 0))
+        Some(self.read_trusted(|view| step(view, &self.state, key)))
     }
 
     /// Runs a read on the task that may wait, and notes whether it did.
     #[cold]
-    fn read_trusted<T>(
-        &self,
-        key: &str,
-        step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault>,
-    ) -> (Result<T>, usize) {
+    fn read_trusted<T>(&self, step: impl FnOnce(View<'_>) -> Result<T, Fault>) -> (Result<T, Fault>, usize) {
         let inner = &*self.inner;
         inner.counts.trusted.note();
-        let read = || inner.engine.wait(READING, |view| step(view, &self.state, key));
-        let (done, took) = inner.trust.time_on_task(read);
+        let (done, took) = inner.trust.time_on_task(|| inner.engine.run(Way::Shared, step));
         (done, rest(took, SHORT_UNITS))
     }
 
@@ -250,7 +247,7 @@ impl Bucket {
     }
 
     /// Runs a step on the caller's task, or tells why it must run elsewhere: nothing for a gate that others hold.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_here<T>(
         &self,
         key: &str,
@@ -348,6 +345,7 @@ impl Bucket {
         }
     }
 
+    #[inline(always)]
     fn step<T>(&self, way: Way, key: &str, step: &impl Fn(&mut Entry<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         let inner = &*self.inner;
         inner.engine.run(way, |view| step(&mut Entry::lock(inner, view, &self.state, key)))

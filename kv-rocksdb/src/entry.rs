@@ -14,6 +14,7 @@ use crate::registry::{BucketState, Owner};
 use crate::store::Inner;
 
 /// Reads the record of a key and hands it to `take` if it is live.
+#[inline(always)]
 pub(crate) fn look<T>(
     view: View<'_>,
     state: &BucketState,

@@ -20,8 +20,10 @@ const LEAST: u32 = 3;
 const MOST: u32 = CALLS;
 
 thread_local! {
-    /// Calls of this thread since it last looked at the clock, and what the clock said.
-    static PACE: Cell<(u32, Option<Instant>)> = const { Cell::new((0, None)) };
+    /// Calls of this thread since it last looked at the clock.
+    static COUNTED: Cell<u32> = const { Cell::new(0) };
+    /// What the clock said then.
+    static LOOKED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// Counts a short call of this thread, and says whether [`units_due`] has units to use up for it and those before it. Mostly
@@ -29,17 +31,17 @@ thread_local! {
 #[must_use = "units may be due"]
 #[inline]
 pub fn is_due() -> bool {
-    let (calls, since) = PACE.get();
-    PACE.set((calls + 1, since));
-    calls + 1 >= CALLS
+    let calls = COUNTED.get() + 1;
+    COUNTED.set(calls);
+    calls >= CALLS
 }
 
 /// The units of the task's budget to use up for the calls that were counted. They count as paid.
 #[must_use = "the units have to be used up"]
 pub fn units_due() -> u32 {
     let now = Instant::now();
-    let (_, since) = PACE.replace((0, Some(now)));
-    since.map_or(MOST, |since| units(now - since))
+    COUNTED.set(0);
+    LOOKED.replace(Some(now)).map_or(MOST, |since| units(now - since))
 }
 
 /// The units for [`CALLS`] calls that took so long.
