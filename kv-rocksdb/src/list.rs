@@ -1,6 +1,7 @@
 //! Listing by seeking: a page costs what it holds, whatever lies before it or beside it (LST-2).
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use kv_core::local::cursor;
@@ -31,9 +32,6 @@ const ENTRIES_PER_LOOK: usize = 32;
 /// Removed entries that are passed over in one step where others wait; where there are more of them the pool does it.
 const SKIPPED: u64 = 1_000;
 
-/// Bytes that the pool reads ahead.
-const READAHEAD_BYTES: usize = 256 << 10;
-
 impl Bucket {
     pub(crate) async fn page(&self, request: PageRequest<'_>) -> Result<Page> {
         charge(request.limit.div_ceil(ENTRIES_PER_LOOK)).await;
@@ -48,38 +46,47 @@ impl Bucket {
             return Ok(page);
         }
         loop {
-            let (bucket, mut listing) = (self.clone(), listing());
-            let page = offload(move || {
-                bucket.inner.engine.wait(DOING, |view| listing.step(view, None))?;
-                Ok(listing.is_of(&bucket).then(|| listing.finish(&bucket.state.name)))
-            });
-            if let Some(page) = page.await?? {
-                return Ok(page);
+            let listing = self.list_on_pool(listing()).await?;
+            if listing.is_of(self) {
+                return Ok(listing.finish(&self.state.name));
             }
         }
     }
 
-    /// Lists on the caller's task; `None` where that would wait, or may have seen part of a batch.
+    /// Lists on the caller's task, and on the pool from where memory can't answer; `None` where that may have seen part of a
+    /// batch.
     async fn list_in_slices(&self, way: Way, mut listing: Listing) -> Result<Option<Page>> {
         let counts = &self.inner.counts;
+        // Each slice sees its own state of the store.
         let before = counts.batches();
         let mut slices = 0;
         loop {
             slices += 1;
             match self.inner.engine.run(way, |view| listing.step(view, Some(Instant::now()))) {
                 Ok(true) => break,
-                // Each slice sees its own state of the store.
                 Ok(false) if before.is_some() => yield_now().await,
                 Ok(false) => return Ok(None),
                 Err(Fault::Cold) => {
                     counts.misses.note();
-                    return Ok(None);
+                    slices += 1;
+                    listing = self.list_on_pool(listing).await?;
+                    break;
                 }
                 Err(fault) => return Err(fault.into_error(DOING)),
             }
         }
-        let is_whole = listing.is_of(self) && (slices == 1 || counts.batches() == before);
+        let is_whole = listing.is_of(self) && (slices == 1 || before.is_some() && counts.batches() == before);
         Ok(is_whole.then(|| listing.finish(&self.state.name)))
+    }
+
+    /// Lists the rest of a page.
+    async fn list_on_pool(&self, mut listing: Listing) -> Result<Listing> {
+        let inner = Arc::clone(&self.inner);
+        offload(move || {
+            inner.engine.wait(DOING, |view| listing.step(view, None))?;
+            Ok(listing)
+        })
+        .await?
     }
 }
 
@@ -88,9 +95,6 @@ pub(crate) fn iterate<'a>(view: View<'a>, range: Range<impl Into<Vec<u8>>>) -> D
     let mut options = view.own_options();
     if view.way != Way::Shared {
         options.set_max_skippable_internal_keys(SKIPPED);
-    }
-    if view.way != Way::Quick {
-        options.set_readahead_size(READAHEAD_BYTES);
     }
     options.set_iterate_range(range.start.into()..range.end.into());
     let mut iterator = view.db.db.raw_iterator_opt(options);
@@ -158,8 +162,12 @@ impl Listing {
             }
             iterator.next();
         }
-        iterator.status().map_err(Fault::read)?;
-        Ok(true)
+        let ended = iterator.status().map_err(Fault::read);
+        if ended.is_err() {
+            // Whoever goes on begins behind what is listed.
+            self.begin_behind_last();
+        }
+        ended.map(|()| true)
     }
 
     /// Takes an entry in; false if it has no room on this page.
@@ -182,8 +190,20 @@ impl Listing {
         true
     }
 
+    /// Has the next step begin behind what was visited.
+    fn begin_behind_last(&mut self) {
+        if let Some((id, last)) = self.id.zip(self.last()) {
+            self.range.start = next(id, last);
+        }
+    }
+
+    /// The key that was visited last.
+    fn last(&self) -> Option<&str> {
+        self.passed_key.as_ref().or(self.keys.last()).map(String::as_str)
+    }
+
     fn finish(self, bucket: &str) -> Page {
-        let last = self.passed_key.as_ref().or(self.keys.last()).filter(|_| self.is_full);
+        let last = self.last().filter(|_| self.is_full);
         let cursor = last.map(|key| cursor::encode(PROVIDER, bucket, key));
         Page { keys: self.keys, cursor }
     }
