@@ -153,7 +153,8 @@ struct Bench {
 impl Bench {
     fn new(runtime: &Runtime, component: Vec<u8>) -> Result<Self> {
         let mut config = Config::new();
-        config.epoch_interruption(true);
+        // As kv's own commands have it for programs of WASI 0.2.
+        config.epoch_interruption(true).concurrency_support(false);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::default()));
         let engine = Engine::new(&config)?;
         let ticker = Ticker::start(&engine)?;

@@ -17,6 +17,9 @@ pub enum ErrorKind {
     NotAComponent,
     /// It is built against a form of `wasi:keyvalue`, or a version of WASI, that is not supported.
     UnknownShape,
+    /// It has streams, futures or async functions of the component model, which this engine is not set up for: one with
+    /// [`wasm_component_model_async`](wasmtime::Config::wasm_component_model_async) may take it.
+    NeedsAsync,
     /// It imports what nobody provides.
     Missing,
     /// It lacks an export that is needed.
@@ -41,6 +44,12 @@ impl Error {
     /// What found it out, in words of its own.
     pub(crate) fn with_source(self, source: wasmtime::Error) -> Self {
         Self { source: Some(source), ..self }
+    }
+
+    pub(crate) fn needs_async(source: wasmtime::Error) -> Self {
+        let text = "it has streams, futures or async functions of the component model, for which the engine needs \
+            Config::wasm_component_model_async";
+        Self::new(ErrorKind::NeedsAsync, text.to_owned()).with_source(source)
     }
 
     pub(crate) fn export(text: impl Into<String>) -> Self {

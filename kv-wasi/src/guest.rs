@@ -107,9 +107,10 @@ impl Host {
             renamed.add(side, &linked, name);
             Some(linked)
         };
+        let traps = shapes.traps();
         let again = rename::names(&released, own_name).map_err(damaged)?;
         let component = if *again == *released { component } else { compile(&again)? };
-        let about = Arc::new(About { shapes: shapes.all(), interfaces, renamed });
+        let about = Arc::new(About { shapes: shapes.all(), traps, interfaces, renamed });
         Ok(Guest { component, about, shared: self.shared() })
     }
 
@@ -149,6 +150,7 @@ pub struct Guest {
 /// What was found out about a program.
 struct About {
     shapes: Vec<Shape>,
+    traps: Vec<Function>,
     interfaces: Interfaces,
     renamed: Renamed,
 }
@@ -170,6 +172,12 @@ impl Guest {
     #[must_use]
     pub fn shapes(&self) -> &[Shape] {
         &self.about.shapes
+    }
+
+    /// Those of its imports that have only a trap in their place, of Golem's newer `0.1.0`: it runs as long as it calls none.
+    #[must_use]
+    pub fn traps(&self) -> &[Function] {
+        &self.about.traps
     }
 
     /// All functions that it imports, by the names that the file has.
@@ -220,11 +228,13 @@ impl Guest {
 
     /// What is missing, and the linker with the guest's shapes and traps for that.
     fn complete<T: KvView + 'static>(&self, linker: &Linker<T>) -> Result<Completed<T>, Error> {
+        let adding = |cause| Error::of("adding wasi:keyvalue to the linker failed", cause);
         let mut linker = linker.clone();
         for shape in self.shapes() {
             let added = link::add(&mut linker, *shape);
-            added.map_err(|cause| Error::of("adding wasi:keyvalue to the linker failed", cause))?;
+            added.map_err(adding)?;
         }
+        link::add_traps(&mut linker, self.traps()).map_err(adding)?;
         let (missing, linker) = missing(&linker, &self.component, &self.about.renamed);
         Ok((missing, linker.map_err(|cause| Error::of("linking it failed", cause))))
     }

@@ -13,9 +13,9 @@ pub struct Limits {
     /// Bytes of values that the host keeps for an instance's handles: 256 MiB, so that two values of the largest size and a
     /// reply of the largest size fit.
     pub held_bytes: usize,
-    /// Bytes of an instance's linear memories together: 1 GiB.
+    /// Bytes of an instance's linear memories, and of its garbage collector's heap, together: 1 GiB.
     pub memory_bytes: usize,
-    /// Bytes of the linear memories of all a guest's instances together: 4 GiB. Where they have that, growth is refused, and so
+    /// Bytes of the memories of all a guest's instances together: 4 GiB. Where they have that, growth is refused, and so
     /// is an instance that needs more to begin with.
     pub total_memory_bytes: usize,
     /// Calls to the cache that an instance has under way: 1,024.

@@ -4,7 +4,8 @@ use wasmtime::component::Linker;
 
 use crate::bindings;
 use crate::context::{HasKv, KvCtxView, KvView};
-use crate::shape::Shape;
+use crate::shape::{Shape, split};
+use crate::signature::{ASYNC, Function};
 
 pub(crate) fn add<T: KvView + 'static>(linker: &mut Linker<T>, shape: Shape) -> wasmtime::Result<()> {
     match shape {
@@ -14,6 +15,28 @@ pub(crate) fn add<T: KvView + 'static>(linker: &mut Linker<T>, shape: Shape) -> 
         Shape::Draft2 => bindings::draft2::Imports::add_to_linker::<_, HasKv>(linker, view::<T>),
         Shape::Spin => bindings::spin::Imports::add_to_linker::<_, HasKv>(linker, view::<T>),
     }
+}
+
+/// Puts a trap in the place of each of these calls of `0.1.0`.
+pub(crate) fn add_traps<T: 'static>(linker: &mut Linker<T>, calls: &[Function]) -> wasmtime::Result<()> {
+    // Some have the names of the stable shape's.
+    linker.allow_shadowing(true);
+    for Function { interface, name, types, .. } in calls {
+        let text =
+            format!("{interface}#{name} is called, of a shape of which this host has only the calls without streams");
+        let trap = move || Err(wasmtime::Error::msg(text.clone()));
+        let linked = split(interface).map_or(interface.clone(), |(name, _)| Shape::V0_1_0.linked_name(name));
+        let mut place = linker.instance(&linked)?;
+        if types.starts_with(ASYNC) {
+            place.func_new_concurrent(name, move |_, _, _, _| {
+                let ended = trap();
+                Box::pin(async { ended })
+            })?;
+        } else {
+            place.func_new(name, move |_, _, _, _| trap())?;
+        }
+    }
+    Ok(())
 }
 
 fn view<T: KvView>(data: &mut T) -> KvCtxView<'_> {

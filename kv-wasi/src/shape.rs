@@ -29,6 +29,10 @@ const TABLES: [(Shape, &str); 5] = [
     (Shape::Spin, include_str!("../wit/0.2.0-draft2-spin.txt")),
 ];
 
+/// What Golem's newer `0.1.0` has otherwise than the stable one, with streams and async functions of the component model. To a
+/// guest that imports these calls the shape is [`V0_1_0`](Shape::V0_1_0), and they trap.
+const STREAMS: &str = include_str!("../wit/0.1.0-streams.txt");
+
 impl Shape {
     /// All of them, in the order of their age.
     pub const ALL: [Self; 5] = [Self::Golem2023, Self::V0_1_0, Self::Draft, Self::Draft2, Self::Spin];
@@ -64,12 +68,7 @@ impl Shape {
     }
 
     fn table(self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-        let text = TABLES.iter().find(|(shape, _)| *shape == self).map_or("", |(_, text)| text);
-        text.lines().filter_map(|line| {
-            let (interface, rest) = line.split_once(' ')?;
-            let (name, types) = rest.split_once(' ')?;
-            Some((interface, name, types))
-        })
+        rows(TABLES.iter().find(|(shape, _)| *shape == self).map_or("", |(_, text)| text))
     }
 
     /// The first of a guest's imports that this shape does not have.
@@ -83,6 +82,12 @@ impl Shape {
 
     fn has(self, interface: &str, function: &Function) -> bool {
         self.table().any(|known| known == (interface, &function.name, &function.types))
+            || self.traps(interface, function)
+    }
+
+    /// Whether a call is known, and this host has none for it.
+    fn traps(self, interface: &str, function: &Function) -> bool {
+        self == Self::V0_1_0 && rows(STREAMS).any(|known| known == (interface, &function.name, &function.types))
     }
 
     fn has_interface(self, interface: &str) -> bool {
@@ -97,6 +102,15 @@ impl Shape {
         fitting.sort_by_key(|shape| !imports.are_named(*shape));
         if fitting.is_empty() { Err(refusal::of_shape(imports)) } else { Ok(fitting) }
     }
+}
+
+/// The lines of a table.
+fn rows(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    text.lines().filter_map(|line| {
+        let (interface, rest) = line.split_once(' ')?;
+        let (name, types) = rest.split_once(' ')?;
+        Some((interface, name, types))
+    })
 }
 
 /// The shape of each version that a guest imports: it may be composed of parts that were built against several.
@@ -134,6 +148,14 @@ impl Shapes {
     pub(crate) fn all(&self) -> Vec<Shape> {
         let is_there = |shape: &Shape| self.0.iter().any(|(_, told)| told == shape);
         Shape::ALL.into_iter().filter(is_there).collect()
+    }
+
+    /// The calls that this host has no more than a trap for.
+    pub(crate) fn traps(&self) -> Vec<Function> {
+        let all = self.0.iter().flat_map(|(imports, shape)| imports.functions.iter().map(move |all| (shape, all)));
+        all.filter(|(shape, (interface, function))| shape.traps(interface, function))
+            .map(|(_, (_, function))| function.clone())
+            .collect()
     }
 
     /// The name in a linker of an interface that the guest imports.

@@ -17,6 +17,9 @@ pub struct Function {
     pub(crate) types: String,
 }
 
+/// How the type of an async function begins.
+pub(crate) const ASYNC: &str = "async ";
+
 /// A component's side that others see.
 pub(crate) struct Interfaces {
     /// All imported instances, also those without functions.
@@ -92,7 +95,7 @@ impl Names {
             function.params().map(|(name, ty)| (format!("{name}: "), self.text(&ty))).collect();
         let results: Vec<String> = function.results().map(|ty| self.text(&ty)).collect();
         let arrow = if results.is_empty() { "" } else { " -> " };
-        let word = if function.async_() { "async " } else { "" };
+        let word = if function.async_() { ASYNC } else { "" };
         let whole = |params: Vec<String>| format!("{word}({}){arrow}{}", params.join(", "), results.join(", "));
         Function {
             interface: interface.to_owned(),

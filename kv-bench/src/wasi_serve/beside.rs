@@ -57,7 +57,7 @@ fn engine() -> wasmtime::Result<Engine> {
         .total_stacks(AT_ONCE)
         .max_memory_size(memory_bytes);
     let mut config = Config::new();
-    config.epoch_interruption(true);
+    config.epoch_interruption(true).concurrency_support(false);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config.memory_reservation(memory_bytes as u64);
     Engine::new(&config)

@@ -52,6 +52,27 @@ fn what_is_copied_out_of_a_program_has_its_limit() {
     assert_eq!(call("give(2)").code(0).text(), "[0, 0]  # \"\\0\\0\"\n");
 }
 
+/// On an engine of its own, which has what such programs need.
+#[test]
+fn a_program_with_streams_runs_until_it_calls_one() {
+    let kv = Kv::new();
+    let program = components::file(&kv, "streams", include_str!("../../../kv-wasi/tests/it/streams.wat"));
+    assert_eq!(kv.ok(&["run", &program, "--invoke", "whole()"]).text(), "0\n");
+    kv.run(&["run", &program, "--invoke", "streamed()"])
+        .code(3)
+        .says("[method]outgoing-value.outgoing-value-write-body-async is called, of a shape");
+    let inspected = kv.ok(&["inspect", &program]);
+    let shown = inspected.text();
+    assert!(shown.contains("\n    [method]future-result.get: async (self: borrow<future-result>)"), "{shown}");
+    let traps = [
+        "traps when it is called",
+        "  wasi:keyvalue/types@0.1.0#[method]outgoing-value.outgoing-value-write-body-async",
+        "  wasi:keyvalue/cache@0.1.0#[method]future-result.get",
+    ];
+    assert!(shown.ends_with(&(traps.join("\n") + "\n")), "{shown}");
+    assert!(shown.contains("commands  run --invoke\n"), "{shown}");
+}
+
 #[test]
 fn a_program_that_ends_itself_in_a_call_gives_the_exit_code() {
     let kv = Kv::new();

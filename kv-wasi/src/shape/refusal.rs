@@ -1,29 +1,22 @@
 //! Why a component is not run, where this host knows what it is built against.
 
-use super::{Imports, Misfit, PACKAGE, Shape};
+use super::{Imports, Misfit, Shape};
 use crate::error::Error;
 use crate::signature::Function;
 
-const STREAMS: &str = "it is built against Golem's newer wasi:keyvalue@0.1.0, whose value bodies are stream<u8> of the component \
-    model; that shape is supported only for programs that import nothing but its -sync calls";
-
-/// Says what wasmtime refuses for its words only: WASI 0.3 and Golem's newer shape have types that an engine of 0.2 does not
-/// take, so that there is no component whose imports could be looked at.
-pub(crate) fn of_compiling<'a>(names: impl Iterator<Item = &'a str> + Clone, cause: wasmtime::Error) -> Error {
-    let why = cause.root_cause().to_string();
+/// Says what wasmtime refuses for its words only: programs for WASI 0.3 have types that an engine set up for 0.2 does not take,
+/// so that there is no component whose imports could be looked at.
+pub(crate) fn of_compiling<'a>(mut names: impl Iterator<Item = &'a str>, cause: wasmtime::Error) -> Error {
     let is_newer_wasi = |name: &&str| {
         let version = name.strip_prefix("wasi:").and_then(|name| name.rsplit_once('@'));
         version.is_some_and(|(_, version)| version == "0.3" || version.starts_with("0.3."))
     };
-    let is_golem = |name: &str| name.starts_with(PACKAGE) && name.ends_with("@0.1.0");
-    if !why.contains("component model async") {
+    if !cause.root_cause().to_string().contains("the component model async feature") {
         Error::of("compiling it failed", cause)
-    } else if let Some(name) = names.clone().find(is_newer_wasi) {
+    } else if let Some(name) = names.find(is_newer_wasi) {
         Error::shape(format!("it is built for WASI 0.3 ({name}), and this host runs 0.2")).with_source(cause)
-    } else if why.contains("`stream`") && names.clone().any(is_golem) {
-        supported(STREAMS).with_source(cause)
     } else {
-        Error::of("compiling it failed", cause)
+        Error::needs_async(cause)
     }
 }
 
@@ -31,13 +24,10 @@ pub(crate) fn of_compiling<'a>(names: impl Iterator<Item = &'a str> + Clone, cau
 pub(super) fn of_shape(imports: &Imports) -> Error {
     let has = |is_it: fn(&Function) -> bool| imports.functions.iter().any(|(_, function)| is_it(function));
     let has_numbers = has(|function| function.name == "drop-bucket" || function.signature.contains("bucket: u32"));
-    let has_streams = has(|function| function.types.contains("stream<u8>"));
     let text = if has_numbers {
         "it is built against wasi:keyvalue as it was before December 2023, with handles as plain numbers and drop-bucket; \
          that shape is not supported"
             .to_owned()
-    } else if has_streams {
-        STREAMS.to_owned()
     } else if imports.are_of_february_2024() {
         "it is built against wasi:keyvalue@0.2.0-draft as it was in February 2024, with the interface eventual; that shape \
          is not supported"

@@ -27,8 +27,9 @@ fn table(folder: &Path) -> String {
             continue;
         }
         for function in resolve.interfaces[id].functions.values() {
+            let word = if function.kind.is_async() { "async " } else { "" };
             let params: Vec<String> = function.params.iter().map(|param| text(&resolve, &param.ty)).collect();
-            write!(table, "{name} {} ({})", function.name, params.join(", ")).unwrap();
+            write!(table, "{name} {} {word}({})", function.name, params.join(", ")).unwrap();
             if let Some(result) = &function.result {
                 write!(table, " -> {}", text(&resolve, result)).unwrap();
             }
@@ -69,6 +70,7 @@ fn defined(resolve: &Resolve, id: TypeId) -> String {
         TypeDefKind::Handle(Handle::Own(id)) => name(*id),
         TypeDefKind::Handle(Handle::Borrow(id)) => format!("borrow<{}>", name(*id)),
         TypeDefKind::List(ty) => format!("list<{}>", text(ty)),
+        TypeDefKind::Stream(ty) => format!("stream<{}>", text(ty.as_ref().unwrap())),
         TypeDefKind::Option(ty) => format!("option<{}>", text(ty)),
         TypeDefKind::Tuple(tuple) => {
             let types: Vec<String> = tuple.types.iter().map(text).collect();
@@ -103,14 +105,25 @@ fn defined(resolve: &Resolve, id: TypeId) -> String {
 fn tables_are_those_of_the_wit() {
     for shape in Shape::ALL {
         let folder = place(shape);
-        let table = table(&folder);
-        if std::env::var_os("KV_WRITE_TABLES").is_some() {
-            std::fs::write(format!("{}.txt", folder.display()), &table).unwrap();
-            continue;
-        }
         let (_, known) = TABLES.iter().find(|(known, _)| *known == shape).unwrap();
-        assert_eq!(*known, table, "{}", shape.name());
+        check_table(&folder, known, &table(&folder));
     }
+    let stable = table(&place(Shape::V0_1_0));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit/0.1.0-streams");
+    let newer = table(&folder);
+    let other: String = newer
+        .lines()
+        .filter(|line| !stable.lines().any(|known| known == *line))
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    check_table(&folder, STREAMS, &other);
+}
+
+fn check_table(folder: &Path, known: &str, table: &str) {
+    if std::env::var_os("KV_WRITE_TABLES").is_some() {
+        return std::fs::write(format!("{}.txt", folder.display()), table).unwrap();
+    }
+    assert_eq!(known, table, "{}", folder.display());
 }
 
 fn interfaces_of(functions: &[(&str, &str, &str)]) -> Interfaces {
@@ -160,12 +173,6 @@ fn shapes_that_are_not_supported_are_refused_by_name() {
     let text = refused(&[("wasi:keyvalue/types", "drop-bucket", "(bucket: u32)")]);
     assert!(text.contains("before December 2023"), "{text}");
     let text = refused(&[(
-        "wasi:keyvalue/types@0.1.0",
-        "[method]incoming-value.incoming-value-consume-async",
-        "(self: borrow<incoming-value>) -> result<stream<u8>, error>",
-    )]);
-    assert!(text.contains("Golem's newer"), "{text}");
-    let text = refused(&[(
         "wasi:keyvalue/eventual@0.2.0-draft",
         "delete",
         "(bucket: borrow<bucket>, key: string) -> result<_, error>",
@@ -176,15 +183,23 @@ fn shapes_that_are_not_supported_are_refused_by_name() {
     assert!(Shape::ALL.iter().all(|shape| text.contains(shape.name())), "{text}");
 }
 
-/// What a program of Golem's newer 0.1.0 that only uses whole values imports.
 #[test]
-fn golems_newer_shape_runs_without_its_streams() {
-    let table: Vec<(String, &str, &str)> = Shape::V0_1_0
-        .table()
-        .filter(|(interface, name, _)| !name.contains("async") && matches!(*interface, "types" | "eventual"))
-        .map(|(interface, name, signature)| (format!("wasi:keyvalue/{interface}@0.1.0"), name, signature))
-        .collect();
-    let table: Vec<(&str, &str, &str)> =
-        table.iter().map(|(interface, name, s)| (interface.as_str(), *name, *s)).collect();
-    assert_eq!(shapes_of(&table), [Shape::V0_1_0]);
+fn golems_newer_shape_runs_with_traps_for_its_streams() {
+    let import = |(interface, name, types): (&str, &'static str, &'static str)| {
+        (format!("wasi:keyvalue/{interface}@0.1.0"), name, types)
+    };
+    let shared = |(interface, name, _): &(&str, &str, &str)| {
+        matches!(*interface, "types" | "eventual") && !name.contains("async")
+    };
+    let told = |rows: Vec<(&'static str, &'static str, &'static str)>| {
+        let owned: Vec<_> = rows.into_iter().map(import).collect();
+        let functions: Vec<_> =
+            owned.iter().map(|(interface, name, types)| (interface.as_str(), *name, *types)).collect();
+        let shapes = Shapes::of(&interfaces_of(&functions)).unwrap();
+        (shapes.all(), shapes.traps().into_iter().map(|function| function.name).collect::<Vec<_>>())
+    };
+    let whole: Vec<_> = Shape::V0_1_0.table().filter(shared).collect();
+    assert_eq!(told(whole.clone()), (vec![Shape::V0_1_0], vec![]));
+    let streams: Vec<_> = rows(STREAMS).map(|(_, name, _)| name.to_owned()).collect();
+    assert_eq!(told([whole, rows(STREAMS).collect()].concat()), (vec![Shape::V0_1_0], streams));
 }

@@ -8,6 +8,7 @@ mod hostile_values;
 mod linking;
 mod run;
 mod shapes;
+mod streams;
 mod tour;
 mod watch;
 

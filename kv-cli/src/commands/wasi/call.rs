@@ -7,7 +7,7 @@ use wasmtime::{CallHook, Store, WasmBacktrace};
 use wasmtime_wasi::WasiCtx;
 
 use super::args::Which;
-use super::engine::Running;
+use super::engine::{Async, Running};
 use super::exports;
 use super::http::Outgoing;
 use super::program::{Program, ended, trapped, wasi, with_refusal};
@@ -124,7 +124,7 @@ const EXAMPLE: &[u8] = include_bytes!("../../../../guests/built/example-2023.was
 
 /// Makes one call of the example, in an instance of its own; gives its result in WAVE.
 pub(crate) async fn example(store: &kv::Store, text: &str) -> Result<String, Failure> {
-    let running = Running::plain()?;
+    let running = Running::plain(Async::Off)?;
     let other = |error: kv_wasi::Error| Failure::other(error.to_string());
     let guest = Host::new(Access::all_of(store)).load(&running.engine, EXAMPLE).map_err(other)?;
     let linker = state::linker(&running.engine).map_err(|cause| trapped(&cause))?;

@@ -25,6 +25,9 @@ const INSTANCE_BYTES: usize = 16 << 20;
 /// Memories of all instances together. Each is an address space of its own, and a process has room for 100,000 of these.
 const MEMORIES: u32 = AT_ONCE * 2;
 
+/// Of those, what the garbage collector of an instance takes, if it has one.
+const HEAPS: u32 = 1;
+
 /// Bytes of a page of memory.
 const PAGE: u64 = 64 << 10;
 
@@ -34,6 +37,13 @@ const TABLES: u32 = AT_ONCE * 4;
 /// Elements of a table: as many as kv-wasi lets an instance have.
 const TABLE_ELEMENTS: usize = 1 << 20;
 
+/// Whether programs may have streams and async functions of the component model: to be ready for those makes each call longer.
+#[derive(Clone, Copy)]
+pub(in crate::commands) enum Async {
+    Off,
+    On,
+}
+
 /// An engine, with the thread that interrupts programs which never wait.
 pub(in crate::commands) struct Running {
     pub(in crate::commands) engine: Engine,
@@ -42,13 +52,13 @@ pub(in crate::commands) struct Running {
 
 impl Running {
     /// For one instance at a time.
-    pub(in crate::commands) fn plain() -> Result<Self, Failure> {
-        let engine = Engine::new(&config());
+    pub(in crate::commands) fn plain(with: Async) -> Result<Self, Failure> {
+        let engine = Engine::new(&config(with));
         Self::start(engine.map_err(|cause| Failure::other(format!("starting wasmtime failed: {cause:#}")))?)
     }
 
     /// For many short instances: their memories are reused.
-    pub(in crate::commands) fn pooling(limits: &Limits) -> Result<Self, Failure> {
+    pub(in crate::commands) fn pooling(limits: &Limits, with: Async) -> Result<Self, Failure> {
         // Not less than by default, so that compiled code is good for most programs.
         let memory_bytes = limits.memory_bytes.clamp(Limits::default().memory_bytes, LARGEST);
         let mut pool = PoolingAllocationConfig::default();
@@ -66,7 +76,7 @@ impl Running {
             .table_elements(TABLE_ELEMENTS)
             .total_stacks(AT_ONCE)
             .max_memory_size(memory_bytes);
-        let mut pooled = config();
+        let mut pooled = config(with);
         pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         // Address space alone, of which a process has 128 TiB: what is reserved for each memory is not more than it may have.
         pooled.memory_reservation(memory_bytes as u64);
@@ -78,7 +88,7 @@ impl Running {
                     "each request takes memory of its own, since there is no pool of it: {}",
                     cause.root_cause()
                 ));
-                Self::plain()
+                Self::plain(with)
             }
         }
     }
@@ -92,7 +102,11 @@ impl Running {
         // Of the largest memory, in pages.
         let initial = needed.max_initial_memory_size.unwrap_or_default().max(1).saturating_mul(PAGE);
         let by_memory = u32::try_from(limits.total_memory_bytes as u64 / initial).unwrap_or(u32::MAX);
-        AT_ONCE.min(most(MEMORIES, needed.num_memories)).min(most(TABLES, needed.num_tables)).min(by_memory).max(1)
+        AT_ONCE
+            .min(most(MEMORIES, needed.num_memories + HEAPS))
+            .min(most(TABLES, needed.num_tables))
+            .min(by_memory)
+            .max(1)
     }
 
     fn start(engine: Engine) -> Result<Self, Failure> {
@@ -101,8 +115,9 @@ impl Running {
     }
 }
 
-fn config() -> Config {
+fn config(with: Async) -> Config {
     let mut config = Config::new();
+    config.concurrency_support(matches!(with, Async::On));
     config.epoch_interruption(true);
     // A cache that can't be used costs time, and nothing else.
     config.cache(cache());
@@ -122,6 +137,9 @@ fn cache() -> Option<Cache> {
 
 #[cfg(test)]
 mod tests {
+    use wasmtime::Store;
+    use wasmtime::component::Linker;
+
     use super::*;
 
     #[test]
@@ -130,7 +148,7 @@ mod tests {
         let limits = Limits { total_memory_bytes: 64 << 20, ..Limits::default() };
         for (memories, at_once) in [
             ("(memory 1)", 1_000),
-            ("(memory 0) (memory 0) (memory 0) (memory 0)", 500),
+            ("(memory 0) (memory 0) (memory 0)", 500),
             // 2 MiB, and 100 MiB.
             ("(memory 32)", 32),
             ("(memory 1600)", 1),
@@ -138,6 +156,35 @@ mod tests {
             let wat = format!("(component (core module $m {memories}) (core instance (instantiate $m)))");
             let component = Component::new(&engine, wat::parse_str(wat).unwrap()).unwrap();
             assert_eq!(Running::at_once(&component, &limits), at_once, "{memories}");
+        }
+    }
+
+    /// An exception is an object of the collector's.
+    #[tokio::test]
+    async fn programs_of_a_pool_may_throw() {
+        let wat = r#"(component
+            (core module $m
+              (memory 1)
+              (tag $thrown (param i32))
+              (func (export "f") (result i32)
+                (block $caught (result i32)
+                  (try_table (catch $thrown $caught) (throw $thrown (i32.const 7)))
+                  (i32.const 0))))
+            (core instance $i (instantiate $m))
+            (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
+        let limits = Limits { memory_bytes: 2 << 30, ..Limits::default() };
+        for with in [Async::Off, Async::On] {
+            let running = Running::pooling(&limits, with).unwrap();
+            let component = Component::new(&running.engine, wat::parse_str(wat).unwrap()).unwrap();
+            let mut store = Store::new(&running.engine, ());
+            store.set_epoch_deadline(u64::MAX / 2);
+            let linker = Linker::new(&running.engine);
+            let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
+            let f = instance.get_typed_func::<(), (u32,)>(&mut store, "f").unwrap();
+            assert_eq!(f.call_async(&mut store, ()).await.unwrap(), (7,));
+            drop(store);
+            let metrics = running.engine.pooling_allocator_metrics();
+            assert!(metrics.is_some(), "the pool was given up");
         }
     }
 }

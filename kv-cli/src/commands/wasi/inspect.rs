@@ -15,12 +15,13 @@ use crate::session::Session;
 const SIGNATURE_CHARS: usize = 240;
 
 pub(super) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
-    let running = Running::plain()?;
-    let guest = load(&running, &args.guest)?;
+    let (running, guest) = load(Running::plain, &args.guest)?;
     let linker = state::linker(&running.engine).map_err(|cause| Failure::other(format!("{cause:#}")))?;
     let missing = guest.missing(&linker).map_err(|error| Failure::data(error.to_string()))?;
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
     let shapes: Vec<&str> = guest.shapes().iter().map(|shape| shape.name()).collect();
+    let traps: Vec<String> =
+        guest.traps().iter().map(|function| format!("{}#{}", function.interface, function.name)).collect();
     let can = commands(&guest, missing.is_empty());
     let out = &mut session.out;
     if out.json {
@@ -29,8 +30,9 @@ pub(super) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
             functions.iter().map(each).collect::<Vec<_>>()
         };
         let (imports, exports) = (functions(guest.imports()), functions(guest.exports()));
-        let all =
-            json!({"shapes": shapes, "commands": can, "imports": imports, "exports": exports, "missing": missing});
+        let all = json!({
+            "shapes": shapes, "commands": can, "imports": imports, "exports": exports, "missing": missing, "traps": traps,
+        });
         out.json(&all)?;
         return Ok(Verdict::Yes);
     }
@@ -50,14 +52,15 @@ pub(super) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
                 out.line(format!("  {interface}"))?;
             }
             let indent = if interface.is_empty() { "  " } else { "    " };
-            out.line(format!("{indent}{}{}", function.name, short(&function.signature)))?;
+            let gap = if function.signature.starts_with('(') { "" } else { ": " };
+            out.line(format!("{indent}{}{gap}{}", function.name, short(&function.signature)))?;
         }
     }
-    if !missing.is_empty() {
-        out.line("")?;
-        out.line("missing on this host")?;
-        for missing in missing {
-            out.line(format!("  {missing}"))?;
+    for (title, lines) in [("missing on this host", missing), ("traps when it is called", traps)] {
+        if !lines.is_empty() {
+            out.line("")?;
+            out.line(title)?;
+            lines.iter().try_for_each(|line| out.line(format!("  {line}")))?;
         }
     }
     Ok(Verdict::Yes)

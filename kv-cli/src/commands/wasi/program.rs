@@ -8,7 +8,7 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 
 use super::args::Which;
-use super::engine::Running;
+use super::engine::{Async, Running};
 use super::http::Outgoing;
 use super::policy::{Granted, Rules};
 use super::state::{self, State};
@@ -21,19 +21,28 @@ pub(super) struct Program {
     pub(super) shown: String,
 }
 
-/// Reads a component and finds its shape.
-pub(super) fn load(running: &Running, path: &Path) -> Result<Guest, Failure> {
+/// Reads a component and finds its shape, on an engine that has what it needs.
+pub(super) fn load(
+    start: impl Fn(Async) -> Result<Running, Failure>,
+    path: &Path,
+) -> Result<(Running, Guest), Failure> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|cause| Failure::io(format!("reading {shown}"), &cause))?;
     let host = Host::new(Access::none());
-    host.load(&running.engine, &bytes).map_err(|error| Failure::data(error.to_string()).within(&shown))
+    let mut running = start(Async::Off)?;
+    let mut guest = host.load(&running.engine, &bytes);
+    if guest.as_ref().is_err_and(|error| error.kind() == ErrorKind::NeedsAsync) {
+        running = start(Async::On)?;
+        guest = host.load(&running.engine, &bytes);
+    }
+    Ok((running, guest.map_err(|error| Failure::data(error.to_string()).within(&shown))?))
 }
 
 impl Program {
     /// Reads, compiles and links it. It sees no bucket yet, so that what is wrong here is told before a store is made.
-    pub(super) fn load(running: Running, which: &Which) -> Result<Self, Failure> {
+    pub(super) fn load(start: impl Fn(Async) -> Result<Running, Failure>, which: &Which) -> Result<Self, Failure> {
         let shown = which.guest.display().to_string();
-        let guest = load(&running, &which.guest)?;
+        let (running, guest) = load(start, &which.guest)?;
         let linker = state::linker(&running.engine).map_err(|cause| Failure::other(format!("{cause:#}")))?;
         let linker = if which.trap_missing { guest.link_or_trap(&linker) } else { guest.link(&linker) };
         let linker = linker.map_err(|error| unlinked(&error).within(&shown))?;

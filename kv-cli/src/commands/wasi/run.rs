@@ -13,7 +13,7 @@ use crate::exit::{Ended, Failure, Verdict};
 use crate::session::Session;
 
 pub(super) async fn run(args: RunArgs, session: &mut Session) -> Ended {
-    let mut program = Program::load(Running::plain()?, &args.which)?;
+    let mut program = Program::load(Running::plain, &args.which)?;
     let call = args.invoke.as_deref().map(|text| Call::parse(text, &program.guest)).transpose();
     let call = call.map_err(|failure| failure.within(&program.shown))?;
     let granted = program.grant(Rules::read(&args.which)?, session.url()).await?;

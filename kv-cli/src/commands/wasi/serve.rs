@@ -55,7 +55,7 @@ const HANDLER: &str = "wasi:http/incoming-handler";
 
 pub(super) async fn serve(args: ServeArgs, session: &mut Session) -> Ended {
     let rules = Rules::read(&args.which)?;
-    let mut program = Program::load(Running::pooling(&rules.limits())?, &args.which)?;
+    let mut program = Program::load(|with| Running::pooling(&rules.limits(), with), &args.which)?;
     let pre = proxy(&program).map_err(|failure| failure.within(&program.shown))?;
     // Known before the first request, not at it.
     wasi(&args.which)?;

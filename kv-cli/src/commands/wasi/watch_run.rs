@@ -16,7 +16,7 @@ use crate::output::note;
 use crate::session::Session;
 
 pub(super) async fn watch_run(args: WatchRunArgs, session: &mut Session) -> Ended {
-    let mut program = Program::load(Running::plain()?, &args.which)?;
+    let mut program = Program::load(Running::plain, &args.which)?;
     let granted = program.grant(Rules::read(&args.which)?, session.url()).await?;
     let mut stop = None;
     let ended = watch_on(&args, &program, &granted, &mut stop).await;
@@ -185,7 +185,7 @@ mod tests {
         let args = WatchRunArgs { which, bucket: "b".to_owned(), prefix: String::new(), count: None };
         let store = kv::open("memory:").await.unwrap();
         let watched = Access::all_of(&store).watched("b").await.unwrap();
-        let mut program = Program::load(Running::plain().unwrap(), &args.which).unwrap();
+        let mut program = Program::load(Running::plain, &args.which).unwrap();
         for (handles, is_called) in [(2, true), (0, false)] {
             let limits = Limits { handles, ..Limits::default() };
             program.guest = program.guest.with_host(&Host::new(Access::all_of(&store)).limits(limits));

@@ -12,7 +12,7 @@ use kv_wasi::Shape;
 use serde_json::json;
 
 use super::place::Place;
-use crate::commands::wasi::engine::Running;
+use crate::commands::wasi::engine::{Async, Running};
 use crate::exit::{Ended, Failure, Verdict};
 use crate::output::Output;
 use instances::{Instances, Program};
@@ -40,7 +40,7 @@ enum Way {
 }
 
 pub(super) fn run(place: &Place, seed: u64, chosen: &[&Case], is_filtered: bool, out: &mut Output) -> Ended {
-    let running = Running::plain()?;
+    let running = Running::plain(Async::Off)?;
     let mut is_good = true;
     let mut shapes = Vec::new();
     for (shape, component) in GUESTS {
