@@ -51,7 +51,7 @@ impl Bucket {
     pub async fn get(&self, key: &str) -> Result<Option<IncomingValue>> {
         let limits = &self.0.store.limits;
         limits.key(key)?;
-        // Not by `end()`: what it gives would be moved once more, which costs as much as looking it up.
+        // Not by `end()`: to move what it gives once more shows in a read from memory.
         let found = match self.0.backing.begin_get(key) {
             Begun::Done(found) => found?,
             Begun::Pending(rest) => rest.await?,

@@ -32,12 +32,16 @@ impl Bucket {
     #[inline]
     fn get_here<'a>(&'a self, key: &'a str) -> Begun<'a, Option<IncomingValue>> {
         match self.read_here(key, see) {
-            // First, and moved no more than it must be: that costs as much as the rest of our own part.
+            // By itself, for then it is moved once less: that shows in a call of less than a microsecond.
             Some((Ok(value), 0)) => Begun::Done(Ok(value)),
-            Some((Err(Fault::Alone), _)) => Begun::Pending(Box::pin(self.get_large(key))),
             Some((done, units)) => Begun::Pending(Box::pin(async move {
-                charge(units).await;
-                done.map_err(|fault| fault.into_error(READING))
+                if units > 0 {
+                    charge(units).await;
+                }
+                match done {
+                    Err(Fault::Alone) => self.get_large(key).await,
+                    done => done.map_err(|fault| fault.into_error(READING)),
+                }
             })),
             None => Begun::Pending(Box::pin(async move {
                 let read = |view: View<'_>, state: &BucketState, key: &str| match see(view, state, key) {

@@ -354,4 +354,4 @@ impl Bucket {
 
 #[cfg(test)]
 #[path = "call_tests.rs"]
-mod tests;
+pub(crate) mod tests;

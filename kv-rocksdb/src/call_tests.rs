@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -20,7 +21,7 @@ use crate::trust::tests::{enough, meters, reads_take};
 const ENTRIES: usize = 1_024;
 const BYTES: usize = 4 << 10;
 
-fn name(n: usize) -> String {
+pub(crate) fn name(n: usize) -> String {
     format!("key{n:05}")
 }
 
@@ -43,7 +44,7 @@ fn bucket(folder: &TempDir) -> Bucket {
 }
 
 /// A bucket whose rows are in tables, of which the cache holds a quarter.
-async fn cold_bucket(folder: &TempDir) -> Bucket {
+pub(crate) async fn cold_bucket(folder: &TempDir) -> Bucket {
     let bucket = bucket(folder);
     for n in 0..ENTRIES {
         bucket.set(&name(n), value(n).into()).await.unwrap();
@@ -59,7 +60,11 @@ async fn cold_bucket(folder: &TempDir) -> Bucket {
 }
 
 async fn read_all(bucket: &Bucket) {
-    for n in 0..ENTRIES {
+    read(bucket, 0..ENTRIES).await;
+}
+
+pub(crate) async fn read(bucket: &Bucket, entries: Range<usize>) {
+    for n in entries {
         assert_eq!(bucket.get(&name(n)).await.unwrap().unwrap(), value(n)[..]);
     }
 }

@@ -57,25 +57,30 @@ impl Bucket {
     /// batch.
     async fn list_in_slices(&self, way: Way, mut listing: Listing) -> Result<Option<Page>> {
         let counts = &self.inner.counts;
-        // Each slice sees its own state of the store.
+        // Each part sees its own state of the store.
         let before = counts.batches();
-        let mut slices = 0;
+        let mut is_parted = false;
         loop {
-            slices += 1;
             match self.inner.engine.run(way, |view| listing.step(view, Some(Instant::now()))) {
                 Ok(true) => break,
-                Ok(false) if before.is_some() => yield_now().await,
+                Ok(false) if before.is_some() => {
+                    is_parted = true;
+                    yield_now().await;
+                }
                 Ok(false) => return Ok(None),
                 Err(Fault::Cold) => {
                     counts.misses.note();
-                    slices += 1;
+                    is_parted |= listing.last().is_some();
+                    if is_parted && before.is_none() {
+                        return Ok(None);
+                    }
                     listing = self.list_on_pool(listing).await?;
                     break;
                 }
                 Err(fault) => return Err(fault.into_error(DOING)),
             }
         }
-        let is_whole = listing.is_of(self) && (slices == 1 || before.is_some() && counts.batches() == before);
+        let is_whole = listing.is_of(self) && (!is_parted || counts.batches() == before);
         Ok(is_whole.then(|| listing.finish(&self.state.name)))
     }
 
@@ -213,3 +218,7 @@ impl Listing {
 fn next(id: u64, key: &str) -> Vec<u8> {
     [PhysicalKey::entry(id, key).as_ref(), &[0]].concat()
 }
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

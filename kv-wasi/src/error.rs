@@ -18,7 +18,7 @@ pub enum ErrorKind {
     /// It is built against a form of `wasi:keyvalue`, or a version of WASI, that is not supported.
     UnknownShape,
     /// It has streams, futures or async functions of the component model, which this engine is not set up for: one with
-    /// [`wasm_component_model_async`](wasmtime::Config::wasm_component_model_async) may take it.
+    /// [`concurrency_support`](wasmtime::Config::concurrency_support) may take it.
     NeedsAsync,
     /// It imports what nobody provides.
     Missing,
@@ -48,7 +48,7 @@ impl Error {
 
     pub(crate) fn needs_async(source: wasmtime::Error) -> Self {
         let text = "it has streams, futures or async functions of the component model, for which the engine needs \
-            Config::wasm_component_model_async";
+            Config::concurrency_support";
         Self::new(ErrorKind::NeedsAsync, text.to_owned()).with_source(source)
     }
 

@@ -64,7 +64,8 @@ impl Host {
     /// # Errors
     ///
     /// [`NotAComponent`](crate::ErrorKind::NotAComponent) for what is none,
-    /// [`UnknownShape`](crate::ErrorKind::UnknownShape) for a shape that is not supported, and what the compiler says.
+    /// [`UnknownShape`](crate::ErrorKind::UnknownShape) for a shape that is not supported,
+    /// [`NeedsAsync`](crate::ErrorKind::NeedsAsync) for what takes another engine, and what the compiler says.
     pub fn load(&self, engine: &Engine, bytes: &[u8]) -> Result<Guest, Error> {
         match rename::kind(bytes) {
             Kind::Component => {}

@@ -82,11 +82,11 @@ impl Shape {
 
     fn has(self, interface: &str, function: &Function) -> bool {
         self.table().any(|known| known == (interface, &function.name, &function.types))
-            || self.traps(interface, function)
+            || self.only_traps(interface, function)
     }
 
     /// Whether a call is known, and this host has none for it.
-    fn traps(self, interface: &str, function: &Function) -> bool {
+    fn only_traps(self, interface: &str, function: &Function) -> bool {
         self == Self::V0_1_0 && rows(STREAMS).any(|known| known == (interface, &function.name, &function.types))
     }
 
@@ -153,7 +153,7 @@ impl Shapes {
     /// The calls that this host has no more than a trap for.
     pub(crate) fn traps(&self) -> Vec<Function> {
         let all = self.0.iter().flat_map(|(imports, shape)| imports.functions.iter().map(move |all| (shape, all)));
-        all.filter(|(shape, (interface, function))| shape.traps(interface, function))
+        all.filter(|(shape, (interface, function))| shape.only_traps(interface, function))
             .map(|(_, (_, function))| function.clone())
             .collect()
     }

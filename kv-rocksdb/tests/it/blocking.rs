@@ -13,7 +13,6 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("blocking::cold_reads_are_probed_and_sent_away", cold_reads),
         trial("blocking::cold_reads_of_many_are_sent_away", cold_reads_of_many),
-        trial("blocking::a_listing_goes_on_where_memory_ends", cold_listing),
     ]
 }
 
@@ -93,26 +92,6 @@ fn cold_reads_of_many() -> Result<(), Failed> {
         let (hits, misses) = probes(&store).await?;
         if (hits, misses) != (0, 1) {
             return fail(format!("a cold read of 10 keys counts as {hits} hits and {misses} misses, not as one miss"));
-        }
-        Ok(store.close().await?)
-    })
-}
-
-/// The first entries are in the block cache, and those behind them on the disk.
-fn cold_listing() -> Result<(), Failed> {
-    const KEYS: usize = 1_000;
-    let folder = tempfile::tempdir()?;
-    block_on(async {
-        let (store, bucket) = cold_store(&folder.path().join("store")).await?;
-        read(&bucket, 0..10).await?;
-        let (_, before) = probes(&store).await?;
-        let page = bucket.keys("", None, KEYS).await?;
-        let (_, misses) = probes(&store).await?;
-        if page.keys != (0..KEYS).map(name).collect::<Vec<_>>() || page.cursor.is_none() {
-            return fail(format!("a page of {KEYS} keys, of which a part is on the disk, has others: {:?}", page.keys));
-        }
-        if misses != before + 1 {
-            return fail(format!("a page that was begun in memory counts {} misses, not one", misses - before));
         }
         Ok(store.close().await?)
     })

@@ -28,7 +28,7 @@ fn an_engine_without_streams_is_told_so() {
     let engine = Engine::new(Config::new().concurrency_support(false)).unwrap();
     let error = Host::new(Access::none()).load(&engine, &wat::parse_str(STREAMS).unwrap()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::NeedsAsync, "{error}");
-    assert!(error.to_string().contains("Config::wasm_component_model_async"), "{error}");
+    assert!(error.to_string().contains("Config::concurrency_support"), "{error}");
 }
 
 /// Throws and catches, and links more and more objects for which there is a garbage collector.

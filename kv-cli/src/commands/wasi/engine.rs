@@ -25,8 +25,8 @@ const INSTANCE_BYTES: usize = 16 << 20;
 /// Memories of all instances together. Each is an address space of its own, and a process has room for 100,000 of these.
 const MEMORIES: u32 = AT_ONCE * 2;
 
-/// Of those, what the garbage collector of an instance takes, if it has one.
-const HEAPS: u32 = 1;
+/// Stacks for each instance with async: each of its calls that waits has one. Who needs more while all run at once gets an error.
+const STACKS: u32 = 4;
 
 /// Bytes of a page of memory.
 const PAGE: u64 = 64 << 10;
@@ -67,14 +67,18 @@ impl Running {
             .max_core_instances_per_component(CORES)
             .max_component_instance_size(INSTANCE_BYTES)
             .max_core_instance_size(INSTANCE_BYTES)
-            .total_memories(MEMORIES)
+            // What a collector keeps is a memory too, and an instance has one of them.
+            .total_memories(MEMORIES + AT_ONCE)
             .max_memories_per_component(MEMORIES)
             .max_memories_per_module(MEMORIES)
             .total_tables(TABLES)
             .max_tables_per_component(TABLES)
             .max_tables_per_module(TABLES)
             .table_elements(TABLE_ELEMENTS)
-            .total_stacks(AT_ONCE)
+            .total_stacks(match with {
+                Async::Off => AT_ONCE,
+                Async::On => AT_ONCE * STACKS,
+            })
             .max_memory_size(memory_bytes);
         let mut pooled = config(with);
         pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
@@ -102,11 +106,7 @@ impl Running {
         // Of the largest memory, in pages.
         let initial = needed.max_initial_memory_size.unwrap_or_default().max(1).saturating_mul(PAGE);
         let by_memory = u32::try_from(limits.total_memory_bytes as u64 / initial).unwrap_or(u32::MAX);
-        AT_ONCE
-            .min(most(MEMORIES, needed.num_memories + HEAPS))
-            .min(most(TABLES, needed.num_tables))
-            .min(by_memory)
-            .max(1)
+        AT_ONCE.min(most(MEMORIES, needed.num_memories)).min(most(TABLES, needed.num_tables)).min(by_memory).max(1)
     }
 
     fn start(engine: Engine) -> Result<Self, Failure> {
@@ -148,7 +148,7 @@ mod tests {
         let limits = Limits { total_memory_bytes: 64 << 20, ..Limits::default() };
         for (memories, at_once) in [
             ("(memory 1)", 1_000),
-            ("(memory 0) (memory 0) (memory 0)", 500),
+            ("(memory 0) (memory 0) (memory 0) (memory 0)", 500),
             // 2 MiB, and 100 MiB.
             ("(memory 32)", 32),
             ("(memory 1600)", 1),

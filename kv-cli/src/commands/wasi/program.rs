@@ -32,6 +32,8 @@ pub(super) fn load(
     let mut running = start(Async::Off)?;
     let mut guest = host.load(&running.engine, &bytes);
     if guest.as_ref().is_err_and(|error| error.kind() == ErrorKind::NeedsAsync) {
+        // There may not be address space for two pools.
+        drop((running, guest));
         running = start(Async::On)?;
         guest = host.load(&running.engine, &bytes);
     }
