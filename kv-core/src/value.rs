@@ -152,29 +152,20 @@ impl OutgoingValue {
         }
     }
 
-    /// The bytes, at most `limit` of them, or their source where they have to be gathered.
-    #[inline]
-    fn ready(self, limit: usize) -> std::result::Result<Result<Bytes>, Source> {
-        match self.0 {
-            Content::Ready(bytes) if bytes.len() <= limit => Ok(Ok(bytes)),
-            Content::Ready(bytes) => Ok(Err(over(bytes.len(), limit))),
-            Content::Stream(source) => Err(source),
-        }
-    }
-
-    /// Gathers the bytes, at most `limit` of them.
+    /// The bytes, at most `limit` of them.
     #[inline]
     pub(crate) async fn gather(self, limit: usize) -> Result<Bytes> {
-        match self.ready(limit) {
-            Ok(bytes) => bytes,
+        match self.0 {
+            Content::Ready(bytes) if bytes.len() <= limit => Ok(bytes),
+            Content::Ready(bytes) => Err(over(bytes.len(), limit)),
             // Boxed, so that the usual future stays small.
-            Err(source) => Box::pin(gather(source, limit)).await,
+            Content::Stream(source) => Box::pin(collect(source, limit)).await,
         }
     }
 }
 
 /// The bytes of a stream, at most `limit` of them.
-async fn gather(mut source: Source, limit: usize) -> Result<Bytes> {
+async fn collect(mut source: Source, limit: usize) -> Result<Bytes> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(piece) = std::future::poll_fn(|cx| source.as_mut().poll_next(cx)).await {

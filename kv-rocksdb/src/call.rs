@@ -164,12 +164,12 @@ impl Bucket {
         step: impl Fn(View<'_>, &BucketState, &str) -> Result<T, Fault> + Copy + Send + 'static,
     ) -> Result<T> {
         charge_short().await;
-        let read =
-            self.read_here(key, step).map(|(done, units)| (done.map_err(|fault| fault.into_error(READING)), units));
-        match read {
-            Some((done, 0)) => done,
+        match self.read_here(key, step) {
             Some((done, units)) => {
-                charge(units).await;
+                let done = done.map_err(|fault| fault.into_error(READING));
+                if units > 0 {
+                    charge(units).await;
+                }
                 done
             }
             // Boxed, so that the usual future stays small.

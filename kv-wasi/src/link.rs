@@ -17,7 +17,7 @@ pub(crate) fn add<T: KvView + 'static>(linker: &mut Linker<T>, shape: Shape) -> 
     }
 }
 
-/// Puts a trap in the place of each of these calls of `0.1.0`.
+/// Puts a trap in the place of each of these calls of Golem's newer `0.1.0`.
 pub(crate) fn add_traps<T: 'static>(linker: &mut Linker<T>, calls: &[Function]) -> wasmtime::Result<()> {
     if calls.is_empty() {
         return Ok(());
@@ -25,8 +25,10 @@ pub(crate) fn add_traps<T: 'static>(linker: &mut Linker<T>, calls: &[Function]) 
     // Some have the names of the stable shape's.
     linker.allow_shadowing(true);
     for Function { interface, name, types, .. } in calls {
-        let text =
-            format!("{interface}#{name} is called, of a shape of which this host has only the calls without streams");
+        let text = format!(
+            "{interface}#{name} is called, of Golem's newer wasi:keyvalue@0.1.0, of which this host has only the calls \
+             without streams and async"
+        );
         let trap = move || Err(wasmtime::Error::msg(text.clone()));
         let linked = split(interface).map_or(interface.clone(), |(name, _)| Shape::V0_1_0.linked_name(name));
         let mut place = linker.instance(&linked)?;

@@ -60,12 +60,12 @@ fn a_program_with_streams_runs_until_it_calls_one() {
     assert_eq!(kv.ok(&["run", &program, "--invoke", "whole()"]).text(), "0\n");
     kv.run(&["run", &program, "--invoke", "streamed()"])
         .code(3)
-        .says("[method]outgoing-value.outgoing-value-write-body-async is called, of a shape");
+        .says("[method]outgoing-value.outgoing-value-write-body-async is called, of Golem's newer");
     let inspected = kv.ok(&["inspect", &program]);
     let shown = inspected.text();
     assert!(shown.contains("\n    [method]future-result.get: async (self: borrow<future-result>)"), "{shown}");
     let traps = [
-        "traps when it is called",
+        "trap when they are called",
         "  wasi:keyvalue/types@0.1.0#[method]outgoing-value.outgoing-value-write-body-async",
         "  wasi:keyvalue/cache@0.1.0#[method]future-result.get",
     ];

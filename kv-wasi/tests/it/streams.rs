@@ -47,27 +47,33 @@ const COLLECTED: &str = r#"(component
           (local.set $turn (i32.add (local.get $turn) (i32.const 1)))
           (br_if $again (i32.lt_u (local.get $turn) (i32.const 10000))))
         (local.get $turn))
-      (func (export "kept") (local $all (ref null $node))
+      (func (export "kept") (param $many i32) (local $all (ref null $node))
         (loop $again
           (local.set $all (struct.new $node (local.get $all) (array.new_default $blob (i32.const 1000))))
-          (br $again))))
+          (local.set $many (i32.sub (local.get $many) (i32.const 1)))
+          (br_if $again (local.get $many)))))
     (core instance $i (instantiate $m))
     (func (export "thrown") (result u32) (canon lift (core func $i "thrown")))
     (func (export "dropped") (result u32) (canon lift (core func $i "dropped")))
-    (func (export "kept") (canon lift (core func $i "kept"))))"#;
+    (func (export "kept") (param "many" u32) (canon lift (core func $i "kept"))))"#;
 
 #[tokio::test]
 async fn what_a_collector_keeps_counts_as_memory() {
-    let limits = Limits { memory_bytes: 16 << 20, total_memory_bytes: 24 << 20, ..Limits::default() };
-    let program = Program::of(&wat::parse_str(COLLECTED).unwrap(), &Host::new(Access::none()).limits(limits));
-    let mut running = program.start().await;
+    let component = wat::parse_str(COLLECTED).unwrap();
+    let program = |mebibytes: usize| {
+        let limits = Limits { memory_bytes: mebibytes << 20, total_memory_bytes: mebibytes << 20, ..Limits::default() };
+        Program::of(&component, &Host::new(Access::none()).limits(limits))
+    };
+    // 40 MB are kept, and copied at times.
+    program(256).start().await.call::<_, ()>("kept", (5_000_u32,)).await.unwrap();
+    let small = program(16);
+    let mut running = small.start().await;
     assert_eq!(running.call::<_, (u32,)>("thrown", ()).await.unwrap(), (7,));
     // 80 MB, of which nothing stays.
     assert_eq!(running.call::<_, (u32,)>("dropped", ()).await.unwrap(), (10_000,));
-    let trap = running.call::<_, ()>("kept", ()).await.unwrap_err();
+    let trap = running.call::<_, ()>("kept", (5_000_u32,)).await.unwrap_err();
     assert!(trap.root_cause().to_string().contains("GC heap out of memory"), "{trap:?}");
     drop(running);
     // What the first one had is free again.
-    let mut other = program.start().await;
-    assert_eq!(other.call::<_, (u32,)>("dropped", ()).await.unwrap(), (10_000,));
+    assert_eq!(small.start().await.call::<_, (u32,)>("dropped", ()).await.unwrap(), (10_000,));
 }

@@ -159,12 +159,12 @@ mod tests {
         }
     }
 
-    /// An exception is an object of the collector's.
+    /// An exception is an object of the collector's, for which there is a heap then.
     #[tokio::test]
-    async fn programs_of_a_pool_may_throw() {
+    async fn a_pool_has_room_for_the_heaps_of_all_who_run_at_once() {
         let wat = r#"(component
             (core module $m
-              (memory 1)
+              (memory 0) (memory 0)
               (tag $thrown (param i32))
               (func (export "f") (result i32)
                 (block $caught (result i32)
@@ -175,16 +175,19 @@ mod tests {
         let limits = Limits { memory_bytes: 2 << 30, ..Limits::default() };
         for with in [Async::Off, Async::On] {
             let running = Running::pooling(&limits, with).unwrap();
+            assert!(running.engine.pooling_allocator_metrics().is_some(), "there is no pool");
             let component = Component::new(&running.engine, wat::parse_str(wat).unwrap()).unwrap();
-            let mut store = Store::new(&running.engine, ());
-            store.set_epoch_deadline(u64::MAX / 2);
             let linker = Linker::new(&running.engine);
-            let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
-            let f = instance.get_typed_func::<(), (u32,)>(&mut store, "f").unwrap();
-            assert_eq!(f.call_async(&mut store, ()).await.unwrap(), (7,));
-            drop(store);
-            let metrics = running.engine.pooling_allocator_metrics();
-            assert!(metrics.is_some(), "the pool was given up");
+            let mut stores = Vec::new();
+            for _ in 0..Running::at_once(&component, &limits) {
+                let mut store = Store::new(&running.engine, ());
+                store.set_epoch_deadline(u64::MAX / 2);
+                let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
+                let f = instance.get_typed_func::<(), (u32,)>(&mut store, "f").unwrap();
+                assert_eq!(f.call_async(&mut store, ()).await.unwrap(), (7,));
+                stores.push(store);
+            }
+            assert_eq!(stores.len(), 1_000);
         }
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn inspect(args: InspectArgs, session: &mut Session) -> Ended {
             out.line(format!("{indent}{}{gap}{}", function.name, short(&function.signature)))?;
         }
     }
-    for (title, lines) in [("missing on this host", missing), ("traps when it is called", traps)] {
+    for (title, lines) in [("missing on this host", missing), ("trap when they are called", traps)] {
         if !lines.is_empty() {
             out.line("")?;
             out.line(title)?;
